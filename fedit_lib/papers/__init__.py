@@ -1,0 +1,61 @@
+"""The papers, one module each, and `load_editor` for their trained weights.
+
+Every paper's module has: TITLE, CITATION, ATTRIBUTES; PROFILES ("smoke", "laptop", "paper");
+build(profile, attributes=None, **overrides) -> Game; editor(networks, receipt, device) -> Editor.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from fedit_lib.papers import attgan
+from fedit_lib.papers.editor import Editor, pick_device
+from fedit_lib.training.weights import WeightsError, load_weights
+
+PAPERS: dict[str, ModuleType] = {"attgan": attgan}
+WEIGHTS = Path(__file__).parent.parent / "weights"
+
+
+class UnknownPaper(KeyError, ValueError):
+    """A paper's name that the library does not know."""
+
+    def __str__(self) -> str:  # KeyError would show the message in quotes
+        return str(self.args[0])
+
+
+def paper(name: str) -> ModuleType:
+    """The module of a paper by its name, as in `PAPERS`. Raises UnknownPaper, which lists the known."""
+    if name not in PAPERS:
+        close = get_close_matches(str(name).lower(), PAPERS, 1, 0.5)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise UnknownPaper(f"unknown paper {name!r}{hint}; known: {', '.join(PAPERS)}")
+    return PAPERS[name]
+
+
+def load_editor(name: str, device: str | torch.device = "auto", path: str | Path | None = None) -> Editor:
+    """A trained editor: the weights that ship with the library, or those in the file `path`.
+
+    name: of the paper. device: "auto" takes the best there is. Its `.receipt` says where the weights come from.
+    Raises UnknownPaper; WeightsError for a file that is missing, damaged, changed, or of another paper.
+    """
+    module = paper(name)
+    path = Path(path) if path is not None else WEIGHTS / f"{name}.safetensors"
+    states, receipt = load_weights(path)
+    found = receipt.get("paper")
+    if found != name:
+        fix = f"load_editor({found!r}, path=...)" if found in PAPERS else f"weights made by `fedit export {name}`"
+        raise WeightsError(f"{path.name} holds weights of {found!r}, not of {name!r}: use {fix}")
+    try:
+        return module.editor(states, receipt, device=pick_device(device))
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise WeightsError(
+            f"{path.name} does not fit {module.TITLE} as its receipt describes it ({error}): "
+            f"export the weights again with `fedit export {name}`"
+        ) from error
+
+
+__all__ = ["PAPERS", "Editor", "UnknownPaper", "load_editor", "paper"]

@@ -1,0 +1,410 @@
+"""AttGAN: Facial Attribute Editing by Only Changing What You Want (He et al. 2017; IEEE TIP 2019).
+
+The idea. An auto-encoder whose decoder is told the attributes can redraw a face with other attributes, if
+something makes it listen. Earlier work (Fader Networks) forced the latent code to know nothing of the
+attributes, which also costs detail. AttGAN leaves the code alone and judges the *picture* instead: a
+classifier must see the wanted attributes in it, a critic must find it real, and with its own attributes the
+face must come back as it was. Hence the title.
+
+    z    = Enc(x_a)                 x_a: a face, a: its attributes
+    x_b' = Dec(z, b)                b: the wanted attributes
+    x_a' = Dec(z, a)
+
+The file reads like the paper: networks, loss terms, the game between the players, sizes, the trained editor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fedit_lib.data import Batch
+from fedit_lib.nn import (
+    MODES,
+    check_size,
+    conv_block,
+    critic_loss,
+    generator_loss,
+    gradient_penalty,
+    tile_labels,
+    up_block,
+)
+from fedit_lib.papers.editor import Editor
+from fedit_lib.training import Game, Player, Profile
+
+TITLE = "AttGAN"
+CITATION = (
+    "Z. He, W. Zuo, M. Kan, S. Shan, X. Chen. AttGAN: Facial Attribute Editing by Only Changing What You Want. "
+    "IEEE Transactions on Image Processing 28(11), 2019. arXiv:1711.10678 (2017)."
+)
+ATTRIBUTES = (
+    "Bald",
+    "Bangs",
+    "Black_Hair",
+    "Blond_Hair",
+    "Brown_Hair",
+    "Bushy_Eyebrows",
+    "Eyeglasses",
+    "Male",
+    "Mouth_Slightly_Open",
+    "Mustache",
+    "No_Beard",
+    "Pale_Skin",
+    "Young",
+)
+WIDEST = 1024  # no layer has more channels than this
+
+
+def widths(width: int, depth: int) -> list[int]:
+    """Channels of the stride-2 layers, doubling from `width`: widths(64, 5) = 64, 128, 256, 512, 1024."""
+    return [min(width * 2**i, WIDEST) for i in range(depth)]
+
+
+# ---------------------------------------------------------------------------------------------- networks
+
+
+class Encoder(nn.Module):
+    """Enc: x (B, 3, S, S) -> the feature maps of all its layers, of which the last is the code z.
+
+    `depth` convolutions 4x4, stride 2, batch norm, leaky ReLU. The earlier maps are for the decoder's shortcuts.
+    """
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        sizes = [3, *widths(width, depth)]
+        self.layers = nn.ModuleList(
+            conv_block(i, o, norm="batch", act="leaky") for i, o in zip(sizes, sizes[1:], strict=False)
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = []
+        for layer in self.layers:
+            x = layer(x)
+            maps.append(x)
+        return maps
+
+
+class Decoder(nn.Module):
+    """Dec: the encoder's maps and an attribute code (B, n) -> image (B, 3, S, S) in [-1, 1].
+
+    Mirrors the encoder with transposed convolutions, batch norm and ReLU; tanh last. The attribute code is tiled
+    into z. After each of the first `shortcut_layers` layers the encoder's map of that size is appended (as in a
+    U-Net: detail that the code has lost), and after each of the first `inject_layers` the attribute code once more.
+    """
+
+    def __init__(
+        self, attributes: int, width: int, depth: int, shortcut_layers: int = 1, inject_layers: int = 1
+    ) -> None:
+        super().__init__()
+        self.shortcut_layers, self.inject_layers = shortcut_layers, inject_layers
+        encoder = widths(width, depth)
+        channels = encoder[-1] + attributes
+        layers = []
+        for i, out in enumerate(reversed(encoder[1:])):
+            layers.append(up_block(channels, out, norm="batch", act="relu"))
+            channels = out
+            channels += encoder[-2 - i] if i < shortcut_layers else 0
+            channels += attributes if i < inject_layers else 0
+        layers.append(up_block(channels, 3, norm="none", act="tanh"))
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, maps: Sequence[Tensor], code: Tensor) -> Tensor:
+        x = tile_labels(maps[-1], code)
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            if i < self.shortcut_layers:
+                x = torch.cat([x, maps[-2 - i]], dim=1)
+            if i < self.inject_layers:
+                x = tile_labels(x, code)
+        return x
+
+
+class Discriminator(nn.Module):
+    """D and C, which share their convolutions: x (B, 3, S, S) -> score (B,), attribute logits (B, n).
+
+    `depth` convolutions 4x4, stride 2, *instance* norm, leaky ReLU; then each head has one hidden layer. The score
+    is a critic's, any real number and no probability. The n logits *classify* a picture; they edit nothing.
+    """
+
+    def __init__(self, attributes: int, size: int, width: int, depth: int, hidden: int) -> None:
+        super().__init__()
+        sizes = [3, *widths(width, depth)]
+        self.body = nn.Sequential(
+            *(conv_block(i, o, norm="instance", act="leaky") for i, o in zip(sizes, sizes[1:], strict=False)),
+            nn.Flatten(),
+        )
+        features = sizes[-1] * (size // 2**depth) ** 2
+
+        def head(outputs: int) -> nn.Sequential:
+            return nn.Sequential(nn.Linear(features, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, outputs))
+
+        self.critic, self.classifier = head(1), head(attributes)
+
+    def score(self, x: Tensor) -> Tensor:
+        """D(x) alone: (B,)."""
+        return self.critic(self.body(x)).squeeze(1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(x)
+        return self.critic(features).squeeze(1), self.classifier(features)
+
+
+# -------------------------------------------------------------------------------------------- loss terms
+
+
+def label_code(labels: Tensor) -> Tensor:
+    """Attributes as the decoder gets them: (2 a - 1) / 2, so 0 -> -1/2 and 1 -> 1/2. Linear: takes strengths too."""
+    return (2 * labels - 1) * 0.5
+
+
+def shuffle_labels(labels: Tensor) -> Tensor:
+    """The wanted attributes b: the batch's own labels (B, n), handed round among its faces.
+
+    Rows stay whole, so that every b is one that a real face has: no two hair colours at once, and the fakes
+    are asked for the same mix of attributes that the critic sees in real faces. Uses torch's global generator.
+    """
+    return labels[torch.randperm(len(labels)).to(labels.device)]
+
+
+def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """L_cls: binary cross-entropy of attribute logits (B, n) with labels (B, n), meaned over both.
+
+    The paper writes a *sum* over the attributes; the authors' code, like this, takes the mean, which is n times
+    smaller. With n = 13 its weight of 10 is thus 0.77 in the paper's terms.
+    """
+    return F.binary_cross_entropy_with_logits(logits.float(), labels)
+
+
+def reconstruction_loss(images: Tensor, reconstruction: Tensor) -> Tensor:
+    """L_rec = ||x_a - x_a'||_1, meaned over everything. L1, because L2 blurs."""
+    return F.l1_loss(reconstruction.float(), images)
+
+
+# ---------------------------------------------------------------------------------------------- the game
+
+
+class AttGAN(Game):
+    """The game: a critic (D and C) against a generator (Enc and Dec). Its networks are at paper size by default.
+
+    attributes: their names, in the order of the batch's label columns. size: pixels, a multiple of 2^depth.
+    width, depth: channels of the first layer, number of stride-2 layers. hidden: width of the heads' hidden layer.
+    shortcut_layers, inject_layers: see `Decoder`. mode: "wgan" (with gradient penalty), "lsgan" or "dcgan".
+    critic_moves: moves of the critic to one of the generator. rec, cls_g, cls_c, gp: the weights (lambdas).
+    lr_drop: the part of the training after which the learning rate falls to a tenth.
+    ema_decay: decay of the running average of the generator, or None. An addition of this course, not the paper's.
+
+    Raises ValueError for a size, mode, attribute list or layer count that cannot be.
+    """
+
+    def __init__(
+        self,
+        attributes: Sequence[str] = ATTRIBUTES,
+        size: int = 128,
+        width: int = 64,
+        depth: int = 5,
+        hidden: int = 1024,
+        shortcut_layers: int = 1,
+        inject_layers: int = 1,
+        mode: str = "wgan",
+        critic_moves: int = 5,
+        lr: float = 2e-4,
+        rec: float = 100.0,
+        cls_g: float = 10.0,
+        cls_c: float = 1.0,
+        gp: float = 10.0,
+        lr_drop: float = 0.5,
+        ema_decay: float | None = None,
+    ) -> None:
+        super().__init__()
+        attributes = check_names(attributes)
+        check_size(size, depth)
+        if mode not in MODES:
+            raise ValueError(f"unknown adversarial mode {mode!r}; known: {', '.join(MODES)}")
+        for name, layers in (("shortcut_layers", shortcut_layers), ("inject_layers", inject_layers)):
+            if not 0 <= layers < depth:
+                raise ValueError(f"{name} is {layers}; with depth {depth} it can be 0 to {depth - 1}")
+        if critic_moves < 1:
+            raise ValueError(f"critic_moves is {critic_moves}; it must be at least 1")
+        self._config = {
+            "attributes": list(attributes),
+            "size": size,
+            "width": width,
+            "depth": depth,
+            "hidden": hidden,
+            "shortcut_layers": shortcut_layers,
+            "inject_layers": inject_layers,
+            "mode": mode,
+            "critic_moves": critic_moves,
+            "lr": lr,
+            "rec": rec,
+            "cls_g": cls_g,
+            "cls_c": cls_c,
+            "gp": gp,
+            "lr_drop": lr_drop,
+            "ema_decay": ema_decay,
+        }
+        n = len(attributes)
+        self.attributes, self.size, self.mode = attributes, size, mode
+        self.rec, self.cls_g, self.cls_c, self.gp = rec, cls_g, cls_c, gp
+        self.lr, self.lr_drop, self.ema_decay = lr, lr_drop, ema_decay
+        self.turns = ("critic",) * critic_moves + ("generator",)
+        self.encoder = Encoder(width, depth)
+        self.decoder = Decoder(n, width, depth, shortcut_layers, inject_layers)
+        self.discriminator = Discriminator(n, size, width, depth, hidden)
+
+    def players(self) -> list[Player]:
+        return [
+            Player("critic", (self.discriminator,), self.critic_loss, lr=self.lr, betas=(0.5, 0.999)),
+            Player("generator", (self.encoder, self.decoder), self.generator_loss, lr=self.lr, betas=(0.5, 0.999)),
+        ]
+
+    def critic_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """L_dis,cls = L_adv_d + lambda_gp GP + lambda_cls_c L_cls_c   (paper: 1, 10, 1)."""
+        x_a, a = self._check(batch)
+        b = shuffle_labels(a)
+        with torch.no_grad():  # the generator does not move now
+            x_b = self.decoder(self.encoder(x_a), label_code(b))
+        score_real, logits = self.discriminator(x_a)
+        score_fake = self.discriminator.score(x_b)
+        # Only WGAN asks for unit slope between real and fake; the other modes are steadied around the real faces.
+        between = x_b if self.mode == "wgan" else None
+        return {
+            "adv": critic_loss(score_real.float(), score_fake.float(), self.mode),
+            "gp": self.gp * gradient_penalty(self.discriminator.score, x_a, between),
+            "cls": self.cls_c * classification_loss(logits, a),  # on real images only
+        }
+
+    def generator_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """L_enc,dec = lambda_rec L_rec + lambda_cls_g L_cls_g + L_adv_g   (paper: 100, 10, 1)."""
+        x_a, a = self._check(batch)
+        b = shuffle_labels(a)
+        z = self.encoder(x_a)
+        x_b = self.decoder(z, label_code(b))  # the edit: nobody knows how it should look
+        x_rec = self.decoder(z, label_code(a))  # with its own attributes the face must come back
+        score, logits = self.discriminator(x_b)
+        return {
+            "adv": generator_loss(score.float(), self.mode),
+            "cls": self.cls_g * classification_loss(logits, b),
+            "rec": self.rec * reconstruction_loss(x_a, x_rec),
+        }
+
+    def _check(self, batch: Batch) -> Batch:
+        if batch.labels.shape[1] != len(self.attributes):
+            raise ValueError(
+                f"the batch has {batch.labels.shape[1]} labels a face, this game {len(self.attributes)} attributes: "
+                f"take faces.subset({list(self.attributes)})"
+            )
+        if batch.images.shape[-2:] != (self.size, self.size):
+            raise ValueError(
+                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels, this game is built for size {self.size}"
+            )
+        return batch
+
+    def lr_scale(self, p: float) -> float:
+        """1 until `lr_drop` of the training is done, then a tenth. (The paper: after 100 of 200 epochs.)"""
+        return 1.0 if p < self.lr_drop else 0.1
+
+    def inference_networks(self) -> dict[str, nn.Module]:
+        return {"encoder": self.encoder, "decoder": self.decoder}
+
+    def config(self) -> dict[str, Any]:
+        return {**self._config, "attributes": list(self.attributes)}
+
+
+def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
+    """The attribute names as a tuple. Raises ValueError unless they are one or more different names."""
+    names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
+    if not names or len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"attributes must be one or more different names, not {list(names)}")
+    return names
+
+
+# ------------------------------------------------------------------------------------------------- sizes
+
+LAPTOP = {"width": 32, "depth": 4, "hidden": 256, "critic_moves": 3, "lr_drop": 0.75, "ema_decay": 0.999}
+PROFILES = {
+    "smoke": Profile(
+        name="smoke",
+        size=32,
+        steps=3,
+        batch_size=8,
+        faces=64,
+        checkpoint_every=2,
+        log_every=1,
+        options={**LAPTOP, "width": 8, "depth": 3, "hidden": 32, "critic_moves": 1},
+    ),
+    "laptop": Profile(
+        name="laptop",
+        size=64,
+        steps=8_000,
+        batch_size=32,
+        faces=50_000,
+        checkpoint_every=100,
+        log_every=20,
+        options=LAPTOP,
+    ),
+    # 200 epochs of CelebA's 162,770 training images, 32 a move; a step here is five moves of D and one of G
+    "paper": Profile(
+        name="paper",
+        size=128,
+        steps=200 * 162_770 // 32 // 6,
+        batch_size=32,
+        faces=162_770,
+        checkpoint_every=1_000,
+        log_every=100,
+        options={},
+    ),
+}
+
+
+def build(profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any) -> AttGAN:
+    """A fresh game of a profile ("smoke", "laptop", "paper"), with any constructor argument overridden."""
+    if isinstance(profile, str):
+        if profile not in PROFILES:
+            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
+        profile = PROFILES[profile]
+    options = {"size": profile.size, **profile.options, **overrides}
+    return AttGAN(ATTRIBUTES if attributes is None else attributes, **options)
+
+
+# ---------------------------------------------------------------------------------------------- the editor
+
+
+class AttGANEditor(Editor):
+    """A trained Enc and Dec behind the editor's interface. An edit needs no label of the face: Dec(Enc(x), b)."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, **facts: Any) -> None:
+        super().__init__(networks={"encoder": encoder, "decoder": decoder}, **facts)
+
+    def _edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        encoder, decoder = self.networks["encoder"], self.networks["decoder"]
+        return decoder(encoder(images), label_code(target))
+
+
+def editor(
+    networks: Mapping[str, nn.Module | Mapping[str, Tensor]], receipt: Mapping[str, Any], device: str = "cpu"
+) -> AttGANEditor:
+    """An editor from trained weights: {"encoder": ..., "decoder": ...}, each a network or its state dict.
+
+    receipt: at least {"config": game.config()}. The weights are copied, so a game may train on meanwhile.
+    """
+    config = receipt["config"]
+    n = len(config["attributes"])
+    encoder = Encoder(config["width"], config["depth"])
+    decoder = Decoder(n, config["width"], config["depth"], config["shortcut_layers"], config["inject_layers"])
+    for name, network in (("encoder", encoder), ("decoder", decoder)):
+        given = networks[name]
+        network.load_state_dict(given.state_dict() if isinstance(given, nn.Module) else given)
+    return AttGANEditor(
+        encoder,
+        decoder,
+        name=TITLE,
+        attributes=config["attributes"],
+        size=config["size"],
+        receipt=dict(receipt),
+        device=device,
+    )

@@ -1,0 +1,142 @@
+"""What a trained model offers, whichever paper it comes from: edit, reconstruct, attention.
+
+`Editor` holds what all of this library's editors share. Nobody needs to inherit it: the evaluation and the widgets
+take any object with the same methods, so a model of one's own joins the leaderboard as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fedit_lib.data import check_images, check_labels
+from fedit_lib.nn import count_parameters
+
+CHUNK = 64  # faces a pass: bounds the memory, whatever the batch
+LOWEST, HIGHEST = -1.0, 2.0  # strengths: 0 absent, 1 present, outside that exaggerated
+
+
+class Editor:
+    """Trained networks that edit the attributes of faces. A paper's editor says how in `_edit`.
+
+    name: for people to read. attributes: what it edits, in the order of all its label columns. size: of its
+    images, in pixels. receipt: where the weights come from. networks: by name; kept in eval mode.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        attributes: Sequence[str],
+        size: int,
+        networks: Mapping[str, nn.Module],
+        receipt: Mapping[str, Any] | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.name, self.attributes, self.size = name, tuple(attributes), int(size)
+        self.receipt = dict(receipt or {})
+        self.networks = {key: network.eval().requires_grad_(False) for key, network in networks.items()}
+        self.to(device)
+
+    def edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        """The faces with the target attributes.
+
+        images: float (B, 3, size, size) in [-1, 1]. labels: (B, n) 0/1, the attributes that they have.
+        target: (B, n) strengths, 0 absent to 1 present; from -1 to 2, outside 0..1 exaggerated.
+        Returns float (B, 3, size, size) in [-1, 1], on the images' device. Raises ValueError for another shape,
+        range or dtype.
+        """
+        images, labels, target = self._check(images, labels, target)
+        return self._in_chunks(self._edit, images, labels, target)
+
+    def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The faces redrawn with the attributes that they have; arguments and result as in `edit`."""
+        return self.edit(images, labels, labels)
+
+    def attention(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor | None:
+        """Where the edit takes place, (B, 1, size, size) in [0, 1]; None for a model without attention."""
+        return None
+
+    def target(self, labels: Tensor, **strengths: float) -> Tensor:
+        """A copy of labels (B, n) with some attributes set: `editor.target(labels, Smiling=1.0, Bangs=0.0)`.
+
+        Other attributes are left, exclusive ones too: for black hair instead of blond set both.
+        """
+        target = labels.clone().float()
+        for name, strength in strengths.items():
+            target[:, self.column(name)] = strength
+        return target
+
+    def column(self, attribute: str) -> int:
+        """The label column of an attribute. Raises ValueError, with the names that it has, for an unknown one."""
+        if attribute not in self.attributes:
+            close = get_close_matches(str(attribute), self.attributes, 1, 0.5)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise ValueError(
+                f"{self.name} does not edit {attribute!r}{hint}; it edits {', '.join(self.attributes)}"
+            )
+        return self.attributes.index(attribute)
+
+    def to(self, device: str | torch.device) -> Editor:
+        """Move the networks to a device ("auto" for the best there is). Returns itself."""
+        self.device = pick_device(device)
+        for network in self.networks.values():
+            network.to(self.device)
+        return self
+
+    def parameters_count(self) -> int:
+        """How many learned numbers the editor needs."""
+        return count_parameters(*self.networks.values())
+
+    def __repr__(self) -> str:
+        return f"Editor({self.name}, {len(self.attributes)} attributes, {self.size} px)"
+
+    def _edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        """One checked chunk on the editor's device; a paper's editor overrides it."""
+        raise NotImplementedError
+
+    def _check(self, images: Tensor, labels: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        check_images(images, self.size)
+        check_labels(labels, self.attributes, len(images))
+        check_target(target, self.attributes, len(images))
+        return images.float(), labels.float(), target.float()
+
+    def _in_chunks(self, function: Any, images: Tensor, *columns: Tensor) -> Tensor:
+        # no_grad rather than inference_mode: what comes out may be used in someone's own training
+        with torch.no_grad():
+            parts = [
+                function(*(tensor[i : i + CHUNK].to(self.device) for tensor in (images, *columns))).to(images.device)
+                for i in range(0, len(images), CHUNK)
+            ]
+        return torch.cat(parts) if parts else torch.empty_like(images)
+
+
+def check_target(target: Tensor, attributes: Sequence[str], batch: int) -> None:
+    """Raise ValueError unless target is a floating (batch, n) tensor of strengths in [-1, 2]."""
+    if not isinstance(target, Tensor) or not target.is_floating_point():
+        kind = target.dtype if isinstance(target, Tensor) else type(target).__name__
+        raise ValueError(f"target must be a float tensor of strengths, not {kind}: use target.float()")
+    if tuple(target.shape) != (batch, len(attributes)):
+        raise ValueError(
+            f"target has shape {tuple(target.shape)}, expected ({batch}, {len(attributes)}): a row a face, "
+            f"a column an attribute ({', '.join(attributes)})"
+        )
+    wrong = ~((target >= LOWEST) & (target <= HIGHEST))  # so written, NaN is wrong too
+    if wrong.any():
+        row, column = (int(i) for i in wrong.nonzero()[0])
+        raise ValueError(
+            f"target strength {float(target[row, column]):g} of {attributes[column]} (face {row}) is outside "
+            f"[{LOWEST:g}, {HIGHEST:g}]: 0 is absent, 1 is present"
+        )
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """The device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
