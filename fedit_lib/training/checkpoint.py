@@ -1,0 +1,65 @@
+"""Checkpoints: everything a training needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fedit_lib.data.files import atomic_write
+
+FORMAT = 1
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be written, read, or used for this game."""
+
+
+def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Writes ``state`` atomically: either the new checkpoint is whole, or the old one is still there.
+
+    Raises:
+        CheckpointError: the disk is full or the folder cannot be written to.
+    """
+    buffer = io.BytesIO()  # first into memory: torch.save into a full disk does not raise an OSError
+    torch.save({"format": FORMAT, **state}, buffer)
+    try:
+        atomic_write(path, buffer.getvalue())
+    except OSError as error:
+        old = "the last checkpoint is intact" if path.exists() else "there is no checkpoint yet"
+        raise CheckpointError(
+            f"no checkpoint could be written at step {state['step']} ({len(buffer.getvalue()) / 1e6:.1f} MB): {error}; "
+            f"{old}. Free some space or choose another folder, then run the same command again to go on."
+        ) from error
+
+
+def read_checkpoint(path: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The state in ``path``, if it belongs to this configuration; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: a damaged or foreign file, or a checkpoint of another configuration.
+    """
+    fix = "move it away, choose another folder, or start over with resume=False"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["format"] != FORMAT:
+            raise CheckpointError(f"{path} has format {state['format']}, this version reads {FORMAT}: {fix}")
+        saved = state["config"]
+    except CheckpointError:
+        raise
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint ({type(error).__name__}): {fix}"
+        ) from error
+    differences = [
+        f"{key} is {saved.get(key, 'absent')!r} there and {config.get(key, 'absent')!r} here"
+        for key in sorted({*saved, *config})
+        if saved.get(key) != config.get(key)
+    ]
+    if differences:
+        raise CheckpointError(
+            f"{path} belongs to another training: {'; '.join(differences)}. {fix.capitalize()}"
+        )
+    return state

@@ -1,0 +1,208 @@
+"""What the loop stands on: processes, random generators, signals, versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+PRECISIONS = ("32-true", "bf16-mixed")
+
+
+def start_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
+    """Lightning Fabric for this device; in a process started by ``torchrun`` or ``fabric run`` it joins the others.
+
+    Args:
+        device: "auto" (the best there is), "cpu", "cuda", "cuda:1", "mps".
+        precision: "32-true" or "bf16-mixed".
+
+    Raises:
+        ValueError: an unknown device or precision, or one that this machine does not have.
+    """
+    from lightning_fabric import Fabric  # takes seconds to import: only a training needs it
+
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}: choose {' or '.join(PRECISIONS)}")
+    kind, _, number = str(device).partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
+        raise ValueError(f"unknown device {str(device)!r}: choose auto, cpu, cuda, cuda:1 or mps")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError("this machine has no CUDA device that torch can use: choose device='auto' or 'cpu'")
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise ValueError(f"there is no {device}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("this machine has no MPS device that torch can use: choose device='auto' or 'cpu'")
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    total = int(os.environ.get("WORLD_SIZE", here)) if "LOCAL_WORLD_SIZE" in os.environ else 1
+    fabric = Fabric(
+        accelerator=kind,
+        devices=[int(number)] if number and kind == "cuda" and total == 1 else here,
+        num_nodes=max(1, total // here),
+        strategy="ddp" if total > 1 else "auto",
+        precision=precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+@torch.no_grad()
+def average_over_processes(fabric: Fabric, tensors: list[Tensor]) -> None:
+    """Replaces every tensor by its mean over the processes, all in one message; nothing to do for one process."""
+    if fabric.world_size == 1 or not tensors:
+        return
+    flat = fabric.all_reduce(torch.cat([t.detach().reshape(-1).float() for t in tensors]), reduce_op="mean")
+    for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        tensor.copy_(mean.view_as(tensor))
+
+
+@torch.no_grad()
+def copy_from_first_process(fabric: Fabric, module: torch.nn.Module) -> None:
+    """Gives every process the first one's parameters and buffers."""
+    if fabric.world_size > 1:
+        for tensor in (*module.parameters(), *module.buffers()):
+            torch.distributed.broadcast(tensor.data, src=0)
+
+
+def gather(fabric: Fabric, value: Any) -> list[Any]:
+    """One value from every process, in the order of their ranks."""
+    if fabric.world_size == 1:
+        return [value]
+    values: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def seed_random(seed: int, rank: int) -> torch.Generator:
+    """Seeds torch, numpy and Python for this process and returns the generator that draws its batches."""
+    own, drawing = (int(s) for s in np.random.SeedSequence([seed, rank]).generate_state(2))
+    torch.manual_seed(own)
+    np.random.seed(own)
+    random.seed(own)
+    return torch.Generator().manual_seed(drawing)
+
+
+def random_state(device: torch.device, generator: torch.Generator | None = None) -> dict[str, Any]:
+    """The state of every random generator, in types that ``torch.load(weights_only=True)`` reads."""
+    kind, keys, *rest = np.random.get_state()
+    state = {
+        "torch": torch.get_rng_state(),
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), *rest],
+        "python": random.getstate(),
+    }
+    if generator is not None:
+        state["batches"] = generator.get_state()
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def restore_random_state(
+    state: dict[str, Any], device: torch.device, generator: torch.Generator | None = None
+) -> None:
+    """Undoes what was drawn since `random_state`."""
+    torch.set_rng_state(state["torch"])
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    if generator is not None:
+        generator.set_state(state["batches"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+    elif device.type == "mps" and "mps" in state:
+        torch.mps.set_rng_state(state["mps"])
+
+
+class StopRequest:
+    """Turns SIGINT and SIGTERM into a polite request that the loop answers after the round; a second one acts at once.
+
+    Python delivers signals to the main thread only, so in another thread this does nothing.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopRequest:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        self._restore()
+        print(
+            f"\n{signal.Signals(number).name}: finishing this round; the same again stops at once",
+            file=sys.stderr,
+        )
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            # None: a handler that was not set from Python, which Python cannot set again
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._before = {}
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a training's numbers."""
+    from importlib import metadata
+
+    found = {"python": platform.python_version()}
+    for package in ("torch", "numpy", "lightning-fabric", "fedit_lib"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware(device: torch.device | str = "cpu") -> str:
+    """The device in words, e.g. "CPU x86_64, 2 cores"."""
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    name = "Apple GPU (MPS)" if device.type == "mps" else "CPU"
+    return f"{name} {platform.machine()}, {cores} cores"
+
+
+def commit() -> str | None:
+    """The git commit this library runs from, with "+" where its files differ from it; None outside a checkout."""
+    library = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        run = subprocess.run(["git", *words], cwd=library, capture_output=True, text=True, timeout=10)
+        return run.stdout.strip() if run.returncode == 0 else ""
+
+    try:
+        if not git("ls-files", "__init__.py"):  # installed: a repository around it is somebody else's
+            return None
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def command() -> str:
+    """The command line of this process, without the folders of this machine."""
+    words = sys.argv or ["python"]
+    return " ".join(Path(w).name if os.path.isabs(w) else w for w in words)
