@@ -31,7 +31,11 @@ class _ClearErrors(TyperGroup):
             raise typer.Exit(2) from error
 
 
-_SETTINGS: dict[str, Any] = {"no_args_is_help": True, "add_completion": False, "pretty_exceptions_enable": False}
+_SETTINGS: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+}
 app = typer.Typer(cls=_ClearErrors, help="Face attribute editing: the course's command.", **_SETTINGS)
 course_app = typer.Typer(help="Run the notebooks.", **_SETTINGS)
 exercises_app = typer.Typer(help="Generate the exercises from the solutions.", **_SETTINGS)
@@ -61,7 +65,7 @@ def train(
     out: Annotated[Optional[Path], typer.Option(help="Run folder; default build/runs/NAME-PROFILE.")] = None,  # noqa: UP045
     steps: Annotated[Optional[int], typer.Option(help="Rounds to play instead of the profile's.")] = None,  # noqa: UP045
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="32-true or bf16-mixed.")] = "32-true",
+    precision: Annotated[str, typer.Option(help="auto, 32-true or bf16-mixed.")] = "auto",
     seed: Seed = 0,
     attributes: Annotated[Optional[str], typer.Option(help="Names with commas between.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option(help="Go on from the run folder's checkpoint.")] = True,
@@ -93,9 +97,9 @@ def _names(text: str | None) -> list[str] | None:
 
 def _write_json(path: Path | None, data: Any) -> None:
     if path is not None:
-        from fedit_lib.course.paths import write_text
+        from fedit_lib.data.files import atomic_write
 
-        write_text(path, json.dumps(data, indent=2) + "\n")
+        atomic_write(path, json.dumps(data, indent=2) + "\n")
 
 
 def main() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 
@@ -22,17 +20,3 @@ def course_root(start: Path | None = None) -> Path:
     raise FileNotFoundError(
         f"no course found in {here} or above: run this inside a clone of the repository (the folder with notebooks/)"
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one move (a temporary in the same folder, then a rename): never half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from fedit_lib.course.paths import write_text
+from fedit_lib.data.files import atomic_write
 
 RUN_FILE = "command.json"  # beside the checkpoint: what was asked for, so that a receipt can say it
 
@@ -26,7 +26,7 @@ def train(
     out: Path | None = None,
     steps: int | None = None,
     device: str = "auto",
-    precision: str = "32-true",
+    precision: str = "auto",
     seed: int = 0,
     attributes: list[str] | None = None,
     resume: bool = True,
@@ -49,7 +49,9 @@ def train(
     out = Path(out) if out else Path("build/runs") / "-".join(filter(None, (name, asked["variant"], profile)))
     if name == "oracle":
         if source != "procedural" or attributes:
-            raise ValueError("the oracle learns all attributes of the face world: no --source, no --attributes")
+            raise ValueError(
+                "the oracle learns all attributes of the face world: no --source, no --attributes"
+            )
         from fedit_lib.evaluation import oracle
 
         _begin(out, asked, steps, precision, device, resume)
@@ -64,15 +66,23 @@ def train(
             resume=resume,
         )
 
-    from fedit_lib import training
-    from fedit_lib.data import load_source
+    import torch
 
-    paper = _paper(name)
+    from fedit_lib import papers, training
+    from fedit_lib.data import load_source
+    from fedit_lib.papers.editor import pick_device
+
+    if name not in papers.PAPERS:
+        raise ValueError(
+            f"nothing called {name!r} can be trained; there are: {', '.join([*papers.PAPERS, 'oracle'])}"
+        )
+    paper = papers.paper(name)
     settings = _profile(paper.PROFILES, profile, name)
     if steps is not None:
         settings = replace(settings, steps=steps)
+    place = pick_device(device)
+    torch.manual_seed(seed)  # the weights that the game begins with
     game = paper.build(settings, attributes=attributes)
-    place = resolve_device(device)
     faces = load_source(
         source,
         n=settings.faces,
@@ -80,7 +90,7 @@ def train(
         seed=0,
         attributes=tuple(attributes or paper.ATTRIBUTES),
         split="train",
-        device=place,
+        device=str(place),
         root=root,
     )
     _begin(out, asked, steps, precision, device, resume)
@@ -90,24 +100,13 @@ def train(
         steps=settings.steps,
         batch_size=settings.batch_size,
         seed=seed,
-        device=place,
-        precision=precision,
+        device=str(place),
+        precision="32-true" if precision == "auto" else precision,
         out=out,
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
         resume=resume,
     )
-
-
-def resolve_device(device: str) -> str:
-    """``"auto"`` -> the best device there is: cuda, mps, else cpu."""
-    import torch
-
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def versions() -> dict[str, str]:
@@ -153,15 +152,6 @@ def commit() -> str | None:
         return None
 
 
-def _paper(name: str) -> Any:
-    from fedit_lib import papers
-
-    if name not in papers.PAPERS:
-        known = ", ".join([*papers.PAPERS, "oracle"])
-        raise ValueError(f"nothing called {name!r} can be trained; there are: {known}")
-    return papers.PAPERS[name]
-
-
 def _profile(profiles: dict[str, Any], profile: str, name: str) -> Any:
     if profile not in profiles:
         raise ValueError(f"{name} has no profile {profile!r}; there are: {', '.join(profiles)}")
@@ -177,7 +167,9 @@ def _begin(
         before = json.loads(path.read_text(encoding="utf-8"))["asked"]
         if before != asked:
             other = ", ".join(f"{k}={before.get(k)!r}" for k in asked if before.get(k) != asked[k])
-            raise ValueError(f"{out} holds a run with {other}: choose another --out, or --no-resume to start over")
+            raise ValueError(
+                f"{out} holds a run with {other}: choose another --out, or --no-resume to start over"
+            )
     words = ["fedit", "train", asked["name"], "--profile", asked["profile"], "--seed", str(asked["seed"])]
     if asked["source"] != "procedural":
         words += ["--source", asked["source"]]
@@ -187,7 +179,7 @@ def _begin(
         words += ["--variant", asked["variant"]]
     if steps is not None:
         words += ["--steps", str(steps)]
-    if precision != "32-true":
+    if precision != "auto":
         words += ["--precision", precision]
     if device != "auto":
         words += ["--device", device]
@@ -198,6 +190,6 @@ def _begin(
         "versions": versions(),
         "hardware": hardware(),
     }
-    write_text(path, json.dumps(record, indent=2) + "\n")
+    atomic_write(path, json.dumps(record, indent=2) + "\n")
     if not sys.stdout.isatty():
         print(f"run folder: {out}", flush=True)

@@ -73,7 +73,9 @@ class Exercise:
         self.hints: dict[str, tuple[str, ...]] = {"untouched": UNTOUCHED, "error": ERROR}
         for key, texts in hints.items():
             if isinstance(texts, str) or len(texts) != 3:
-                raise ValueError(f"{series}.{name}: hint {key!r} needs three texts: nudge, stronger, near-answer")
+                raise ValueError(
+                    f"{series}.{name}: hint {key!r} needs three texts: nudge, stronger, near-answer"
+                )
             self.hints[key] = tuple(texts)
         self.steps: list[tuple[str, Callable[..., None]]] = []
         self.wrong_answers: dict[str, tuple[Any, str]] = {}

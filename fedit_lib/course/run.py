@@ -1,0 +1,316 @@
+"""Run notebooks: into `build/` by papermill with any profile, or in place, so that they can be committed executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from fedit_lib.data.files import atomic_write
+
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+@dataclass
+class Result:
+    """What became of one notebook. status: "passed", "failed", "kept" (done before, nothing changed) or "not run"."""
+
+    notebook: str
+    status: str
+    seconds: float | None = None
+    cell: str | None = None
+    error: str | None = None
+
+
+def find_notebooks(root: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Notebooks under ``root/notebooks``, in order. A name is a path, a folder, a series ("3_attgan", "attgan"), or a
+    notebook's name without its ending; none means all.
+
+    Raises:
+        ValueError: a name fits nothing; the series are listed.
+    """
+    every = sorted(p for p in (root / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    if not names:
+        return every
+    chosen: list[Path] = []
+    for name in names:
+        given = next((p for p in (Path(name).resolve(), (root / name).resolve()) if p.exists()), None)
+        if given is not None and given.is_file():
+            hits = [given]
+        elif given is not None and given.is_dir():
+            hits = sorted(p for p in given.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+        else:
+            hits = [p for p in every if name in (p.stem, p.parent.name, p.parent.name.partition("_")[2])]
+        if not hits:
+            series = sorted({p.parent.name for p in every})
+            raise ValueError(
+                f"no notebook or series {name!r}; the series are: {', '.join(series) or 'none yet'}"
+            )
+        chosen += [p for p in hits if p not in chosen]
+    return chosen
+
+
+def parameters_of(notebook: Path) -> dict[str, str]:
+    """The parameters that a notebook declares (cell tagged ``parameters``): name -> default, as written."""
+    import papermill
+
+    found = papermill.inspect_notebook(str(notebook))
+    return {name: entry["default"] for name, entry in found.items()}
+
+
+def check_parameters(notebook: Path, parameters: dict[str, Any]) -> None:
+    """Raise ValueError, with those that exist, for a parameter that the notebook does not have."""
+    known = parameters_of(notebook)
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        raise ValueError(
+            f"{notebook.name} has no parameter {', '.join(map(repr, unknown))}; "
+            f"it has: {', '.join(known) or 'none (no cell is tagged `parameters`)'}"
+        )
+
+
+def run(
+    notebooks: Sequence[Path],
+    parameters: dict[str, Any],
+    *,
+    root: Path,
+    out: Path,
+    resume: bool = True,
+    html: bool = True,
+    report: Callable[[str], None] = print,
+) -> list[Result]:
+    """Execute notebooks by papermill; executed copies, HTML, `times.json` and `times.md` go to ``out``.
+
+    A notebook that fails is named with its cell, and the others still run. What is done stays when a run is
+    interrupted (KeyboardInterrupt is raised again after the table is written), and is not done again with ``resume``
+    as long as the notebook's code, the parameters and the library are what they were.
+
+    Raises:
+        ValueError: a notebook does not have one of the parameters (before anything runs).
+    """
+    for notebook in notebooks:
+        check_parameters(notebook, parameters)
+    library = _library_hash()
+    before = _read_times(out)
+    results = [Result(_label(notebook, root), "not run") for notebook in notebooks]
+    try:
+        for notebook, result in zip(notebooks, results, strict=True):
+            copy = out / (result.notebook if not Path(result.notebook).is_absolute() else notebook.name)
+            key = _key(notebook, parameters, library)
+            if resume and _done(copy) == key:
+                result.status, result.seconds = "kept", before.get(result.notebook)
+                report(f"{result.notebook}: done before, nothing changed")
+                continue
+            report(f"{result.notebook}: running")
+            _run_one(notebook, copy, parameters, key, html, result)
+            report(
+                f"{result.notebook}: {result.status}"
+                + (f" in {result.cell}: {result.error}" if result.cell else "")
+            )
+    finally:
+        write_times(out, results, parameters, before)
+    return results
+
+
+def _run_one(
+    notebook: Path, copy: Path, parameters: dict[str, Any], key: str, html: bool, result: Result
+) -> None:
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    # The kernel must be this environment's, whatever else the user has installed.
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    partial, failed = copy.with_suffix(".partial.ipynb"), copy.with_suffix(".failed.ipynb")
+    begun = time.monotonic()
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(partial),
+            parameters=parameters,
+            kernel_name="python3",
+            cwd=str(notebook.parent),
+            progress_bar=False,
+        )
+    except PapermillExecutionError as error:
+        line = next((s.strip() for s in error.source.splitlines() if s.strip() and not s.startswith("#")), "")
+        result.status = "failed"
+        result.cell = f"cell In [{error.exec_count}], beginning `{line[:60]}`"
+        result.error = f"{error.ename}: {error.evalue}".strip().splitlines()[0]
+        os.replace(partial, failed)
+    except KeyboardInterrupt:
+        partial.unlink(missing_ok=True)
+        raise
+    except Exception as error:  # the kernel died or never came up: the other notebooks still run
+        result.status, result.cell = "failed", "no cell: the kernel stopped"
+        result.error = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        partial.unlink(missing_ok=True)
+    else:
+        executed = nbformat.read(partial, as_version=4)
+        executed.metadata["fedit"] = {"key": key}
+        atomic_write(copy, nbformat.writes(executed))
+        partial.unlink()
+        failed.unlink(missing_ok=True)
+        result.status = "passed"
+    result.seconds = round(time.monotonic() - begun, 1)
+    if html and result.status == "passed":
+        atomic_write(copy.with_suffix(".html"), to_html(copy))
+
+
+def to_html(notebook: Path) -> str:
+    """One executed notebook as a page."""
+    from nbconvert import HTMLExporter
+
+    return HTMLExporter().from_filename(str(notebook))[0]
+
+
+def write_times(
+    out: Path, results: Sequence[Result], parameters: dict[str, Any], before: dict[str, float] | None = None
+) -> None:
+    """Write ``times.json`` and ``times.md`` (a table for a README) into ``out``."""
+    from fedit_lib.course.runs import hardware
+
+    for result in results:  # what an interrupted run did not come to was perhaps timed before
+        if result.seconds is None and before:
+            result.seconds = before.get(result.notebook)
+    timed = [result.seconds for result in results if result.seconds is not None]
+    record = {
+        "parameters": parameters,
+        "hardware": hardware(),
+        "seconds": round(sum(timed), 1),
+        "notebooks": [asdict(result) for result in results],
+    }
+    atomic_write(out / "times.json", json.dumps(record, indent=2) + "\n")
+    rows = [f"| {r.notebook} | {r.status} | {_clock(r.seconds)} |" for r in results]
+    rows.append(f"| **all** | | {_clock(sum(timed))} |")
+    head = f"Measured on {hardware()}, " + ", ".join(f"{k}={v}" for k, v in parameters.items())
+    atomic_write(
+        out / "times.md", "\n".join([head, "", "| notebook | | time |", "| --- | --- | ---: |", *rows]) + "\n"
+    )
+
+
+def table(results: Sequence[Result]) -> Any:
+    """The results as a rich table."""
+    from rich.table import Table
+
+    shown = Table(title="Notebooks")
+    for title, justify in (("notebook", "left"), ("result", "left"), ("time", "right"), ("where", "left")):
+        shown.add_column(title, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    colours = {"passed": "green", "kept": "green", "failed": "red", "not run": "yellow"}
+    for r in results:
+        where = f"{r.cell}\n{r.error}" if r.cell else ""
+        status = f"[{colours[r.status]}]{r.status}[/]"
+        shown.add_row(r.notebook, status, _clock(r.seconds), where.replace("[", r"\["))
+    shown.add_row("all", "", _clock(sum(r.seconds or 0 for r in results)), "", end_section=True)
+    return shown
+
+
+def execute(notebook: Path, timeout: int = 1800) -> None:
+    """Execute a notebook in place, with the parameters written in it, and store normalised outputs.
+
+    Raises:
+        ValueError: a cell fails; it is named, and the file stays as it was.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    content = nbformat.read(notebook, as_version=4)
+    client = NotebookClient(
+        content,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(notebook.parent)}},
+        store_widget_state=False,
+        coalesce_streams=True,
+        record_timing=False,
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        count = max(
+            (c.get("execution_count") or 0 for c in content.cells if c.cell_type == "code"), default=0
+        )
+        raise ValueError(f"{notebook.name}, cell In [{count}]: {error.ename}: {error.evalue}") from error
+    normalise(content)
+    atomic_write(notebook, nbformat.writes(content) + "\n")
+
+
+def normalise(content: Any) -> None:
+    """Drop from a notebook what changes from run to run or only lives with a kernel: times, widgets, versions."""
+    for key in ("papermill", "widgets", "fedit"):
+        content.metadata.pop(key, None)
+    content.metadata["kernelspec"] = dict(KERNELSPEC)
+    content.metadata["language_info"] = {"name": "python"}
+    content.nbformat_minor = max(content.nbformat_minor, 5)
+    for number, cell in enumerate(content.cells):
+        for key in ("execution", "papermill", "ExecuteTime", "collapsed", "scrolled"):
+            cell.metadata.pop(key, None)
+        if "id" not in cell:
+            cell["id"] = f"cell-{number}"
+        if cell.cell_type != "code":
+            continue
+        kept = []
+        for output in cell.outputs:
+            data = output.get("data")
+            if data is not None and WIDGET_VIEW in data:
+                del data[WIDGET_VIEW]
+                if "tqdm" in data.get("text/plain", "") or "%|" in data.get("text/plain", ""):
+                    continue  # a progress bar
+                output.get("metadata", {}).pop(WIDGET_VIEW, None)
+            if output.output_type == "stream" and output.name == "stderr":
+                if all("%|" in line or not line.strip() for line in output.text.splitlines()):
+                    continue  # a progress bar in text
+            kept.append(output)
+        cell.outputs = kept
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _label(notebook: Path, root: Path) -> str:
+    for folder in (root / "notebooks", root):
+        if notebook.resolve().is_relative_to(folder.resolve()):
+            return notebook.resolve().relative_to(folder.resolve()).as_posix()
+    return notebook.name
+
+
+def _library_hash() -> str:
+    """Of all that a notebook may import or load: sources, and the receipts that hold the weights' hashes."""
+    folder = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.json")]):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _key(notebook: Path, parameters: dict[str, Any], library: str) -> str:
+    content = nbformat.read(notebook, as_version=4)
+    code = [cell.source for cell in content.cells]
+    return hashlib.sha256(json.dumps([code, parameters, library], sort_keys=True).encode()).hexdigest()
+
+
+def _done(copy: Path) -> str | None:
+    try:
+        return nbformat.read(copy, as_version=4).metadata.get("fedit", {}).get("key")
+    except (OSError, ValueError):
+        return None
+
+
+def _read_times(out: Path) -> dict[str, float]:
+    try:
+        rows = json.loads((out / "times.json").read_text(encoding="utf-8"))["notebooks"]
+        return {row["notebook"]: row["seconds"] for row in rows if row["seconds"] is not None}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
