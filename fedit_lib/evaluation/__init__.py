@@ -1,0 +1,33 @@
+"""How edits are measured: the oracle, the metrics, one protocol, the leaderboard.
+
+from fedit_lib.evaluation import DoNothing, evaluate, leaderboard
+
+scores = evaluate(editor, faces=100)
+scores["accuracy"]["mean"]
+leaderboard([scores, evaluate(DoNothing(editor.attributes), faces=100)]).table()
+"""
+
+from __future__ import annotations
+
+from .baselines import DoNothing, TrueAnswer
+from .board import Leaderboard, leaderboard
+from .exam import Exam, exam
+from .oracle import Oracle, load_oracle
+from .protocol import OracleWarning, evaluate
+from .scores import EXTRA, METRICS, Scores
+
+__all__ = [
+    "EXTRA",
+    "METRICS",
+    "DoNothing",
+    "Exam",
+    "Leaderboard",
+    "Oracle",
+    "OracleWarning",
+    "Scores",
+    "TrueAnswer",
+    "evaluate",
+    "exam",
+    "leaderboard",
+    "load_oracle",
+]

@@ -1,0 +1,110 @@
+"""Floor and ceiling of the leaderboard: an editor that does nothing, and the face world itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .. import faces
+from ..data.checks import check_images, check_labels
+from ..papers.editor import check_target
+
+
+class DoNothing:
+    """Returns every picture as it came. What it scores, an edit must beat; what it keeps, no edit can keep better."""
+
+    name = "DoNothing"
+
+    def __init__(self, attributes: Sequence[str] = faces.ATTRIBUTES, size: int = 64) -> None:
+        self.attributes, self.size = faces.check_attributes(attributes), size
+
+    def edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1], two times (B, n) -> the same pictures."""
+        check_images(images)
+        return images.clone()
+
+    def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1], (B, n) -> the same pictures."""
+        return self.edit(images, labels, labels)
+
+    def parameters_count(self) -> int:
+        """It learned nothing."""
+        return 0
+
+
+class TrueAnswer:
+    """The face world as an editor: it recognises its people in their pictures, and draws them as the target asks.
+
+    Args:
+        people: those it can edit; pictures of others raise a ValueError.
+        attributes: the columns of labels and targets.
+        size: side of the pictures in pixels.
+    """
+
+    name = "TrueAnswer"
+
+    def __init__(
+        self,
+        people: faces.People,
+        attributes: Sequence[str] = faces.ATTRIBUTES,
+        size: int = 64,
+        chunk: int = 250,
+    ) -> None:
+        self.attributes, self.size = faces.check_attributes(attributes), size
+        self.people = people
+        self._number: dict[bytes, int] = {}
+        for start in range(0, len(people), chunk):
+            images = faces.render_uint8(people[start : start + chunk], size=size).cpu()
+            for i, image in enumerate(images):
+                self._number[image.numpy().tobytes()] = start + i
+
+    def parameters_count(self) -> int:
+        """It knows; it learned nothing."""
+        return 0
+
+    def edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1], two times (B, n) -> the true pictures of the same people with the target's attributes.
+
+        Raises:
+            ValueError: if a picture shows nobody it knows.
+        """
+        check_images(images, self.size)
+        check_labels(labels, self.attributes, len(images))
+        check_target(target, self.attributes, len(images))
+        people = self._recognise(images)
+        edited, asked = people.attributes.clone(), target.cpu() > 0.5
+        changed = (target != labels).cpu()
+        strength = target.cpu().clamp(faces.TYPICAL[0], faces.TYPICAL[1])
+        # The same target may be reached in more than one way (a hat taken off shows the fringe under it; so does a
+        # fringe asked for). The true edit is the one that touches fewest attributes.
+        fewest = torch.full((len(people),), 10_000)
+        for column, name in enumerate(self.attributes):
+            if not changed[:, column].any():
+                continue
+            one = people.with_attribute(name, torch.where(changed[:, column], strength[:, column], 0.0))
+            touched = (one.attributes != people.attributes).sum(1)
+            fits = (
+                (one.labels(self.attributes) > 0.5).eq(asked).all(1) & changed[:, column] & (touched < fewest)
+            )
+            edited[fits], fewest[fits] = one.attributes[fits], touched[fits]
+        several = (fewest == 10_000) & changed.any(1)  # no single edit leads there
+        if several.any():
+            together = people[several].with_targets(self.attributes, target.cpu()[several])
+            edited[several] = together.attributes
+        return faces.render(faces.People(edited, people.traits), size=self.size).to(images.device)
+
+    def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B, 3, S, S) in [-1, 1], (B, n) -> the same people, drawn anew."""
+        check_images(images, self.size)
+        return faces.render(self._recognise(images), size=self.size).to(images.device)
+
+    def _recognise(self, images: Tensor) -> faces.People:
+        numbers = [self._number.get(image.numpy().tobytes(), -1) for image in faces.to_uint8(images.cpu())]
+        if -1 in numbers:
+            raise ValueError(
+                f"TrueAnswer does not know the person in picture {numbers.index(-1)}: it edits only the {len(self.people)} "
+                f"people it was made with, drawn at {self.size} pixels"
+            )
+        return self.people[torch.tensor(numbers)]

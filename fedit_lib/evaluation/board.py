@@ -1,0 +1,190 @@
+"""The leaderboard: scores side by side, as a table, as JSON, as a plot."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..data.files import atomic_write
+from .scores import EXTRA, METRICS, Scores, show
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# What a reader wants to see at once; accuracy never without the truth beside it (an oracle can be fooled).
+COLUMNS = (
+    "accuracy", "accuracy_b", "preservation", "counterfactual_psnr", "region_psnr", "region_psnr_of_doing_nothing", "leakage",
+    "reconstruction_psnr", "slider_rank", "slider_reach", "mask_ap", "mask_iou", "fid", "parameters", "ms_per_edit",
+)  # fmt: skip
+
+
+class Leaderboard:
+    """Editors in order of one metric, best first; those that do not have it come last.
+
+    Args:
+        entries: `Scores`, in any order; files that `Scores.to_json` wrote; or a dict of name -> either.
+        by: metric to sort by.
+        common: average over the attributes that all editors share (an editor with easy attributes alone would lead);
+            where they share none, or `common` is False, each over its own.
+
+    Raises:
+        KeyError: if `by` is no metric.
+        ValueError: if there are no entries, or two editors were examined on different people.
+    """
+
+    def __init__(
+        self,
+        entries: Iterable[Scores | str | Path] | Mapping[str, Scores | str | Path],
+        by: str = "region_psnr",
+        common: bool = True,
+    ) -> None:
+        if by not in METRICS and by not in EXTRA:
+            raise KeyError(f"no metric {by!r}; there are {', '.join((*METRICS, *EXTRA))}")
+        named = (
+            list(entries.items()) if isinstance(entries, Mapping) else [(None, entry) for entry in entries]
+        )
+        if not named:
+            raise ValueError("a leaderboard needs at least one editor's scores")
+        self.scores: dict[str, Scores] = {}
+        for name, entry in named:
+            scores = entry if isinstance(entry, Scores) else Scores.from_json(entry)
+            name = scores.name if name is None else name
+            while name in self.scores:
+                name += "'"
+            self.scores[name] = scores
+        exams = {(s["about"]["faces"], s["about"]["seed"], s["about"]["size"]) for s in self.scores.values()}
+        self.mixed = len({seed_and_faces[:2] for seed_and_faces in exams}) > 1
+        if self.mixed:
+            raise ValueError(
+                "these editors were examined on different people, so their scores cannot be compared: "
+                + "; ".join(
+                    f"{n}: {s['about']['faces']} faces, seed {s['about']['seed']}"
+                    for n, s in self.scores.items()
+                )
+            )
+        shared = set.intersection(*(set(s.attributes) for s in self.scores.values())) if common else set()
+        first = next(iter(self.scores.values()))
+        self.attributes = tuple(a for a in first.attributes if a in shared)
+        self.by = by
+        more_is_better = {**METRICS, **EXTRA}[by][2] is not False
+
+        def place(name: str) -> tuple[bool, float]:
+            value = self.value(name, by)
+            return value is None, 0.0 if value is None else -value if more_is_better else value
+
+        self.order = sorted(self.scores, key=place)
+
+    def value(self, name: str, metric: str) -> float | None:
+        """One editor's mean of one metric, over the board's attributes."""
+        entry = self.scores[name].get(metric)
+        if not isinstance(entry, dict):
+            return entry
+        if not self.attributes:
+            return entry["mean"]
+        values = [entry["per_attribute"].get(a) for a in self.attributes]
+        known = [v for v in values if v is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metrics that any editor has."""
+        return tuple(m for m in COLUMNS if any(self.value(n, m) is not None for n in self.order))
+
+    def table(self) -> Any:
+        """A `rich.table.Table`, one row an editor."""
+        from rich.table import Table
+
+        table = Table(
+            title=f"Leaderboard by {self.by}", caption=self.note, title_justify="left", caption_justify="left"
+        )
+        table.add_column("editor", no_wrap=True)
+        for metric in self.columns:
+            table.add_column({**METRICS, **EXTRA}[metric][0], justify="right")
+        for name in self.order:
+            table.add_row(name, *(show(metric, self.value(name, metric)) for metric in self.columns))
+        return table
+
+    @property
+    def note(self) -> str:
+        """What the numbers are means of."""
+        about = next(iter(self.scores.values()))["about"]
+        over = (
+            f"{len(self.attributes)} attributes that all share"
+            if self.attributes
+            else "each editor's own attributes"
+        )
+        return f"{about['faces']} held-out people, seed {about['seed']}; means over {over}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """{"by", "attributes", "editors": [{"name", metric: number or None, ...}, best first]}."""
+        rows = [{"name": n, **{m: self.value(n, m) for m in (*METRICS, "accuracy_b")}} for n in self.order]
+        return {"by": self.by, "attributes": list(self.attributes), "editors": rows}
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """`to_dict` as text, also written to `path` if given (whole or not at all)."""
+        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        if path is not None:
+            atomic_write(path, text)
+        return text
+
+    def plot(
+        self, path: str | Path | None = None, metrics: Iterable[str] | None = None, width: float = 9.0
+    ) -> Figure:
+        """Bars, a panel a metric and a bar an editor; also written to `path` (PNG, SVG, PDF by its suffix) if given.
+
+        Raises:
+            KeyError: if a metric is unknown.
+        """
+        from matplotlib.figure import Figure  # no pyplot: nobody has to close this figure
+
+        default = ("accuracy", "preservation", "region_psnr", "leakage", "reconstruction_psnr", "slider_rank")
+        chosen = [
+            m for m in (default if metrics is None else metrics) if metrics is not None or m in self.columns
+        ]
+        for metric in chosen:
+            if metric not in METRICS and metric not in EXTRA:
+                raise KeyError(f"no metric {metric!r}; there are {', '.join((*METRICS, *EXTRA))}")
+        across = min(3, max(len(chosen), 1))
+        down = -(-max(len(chosen), 1) // across)
+        figure = Figure(figsize=(width, down * (0.7 + 0.28 * len(self.order))), layout="constrained")
+        axes = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
+        for axis, metric in zip(axes, chosen, strict=False):
+            heading, _, better = {**METRICS, **EXTRA}[metric]
+            values = [self.value(name, metric) for name in self.order]
+            axis.barh(range(len(values)), [v or 0.0 for v in values], color="#4c78a8", height=0.65)
+            for i, value in enumerate(values):
+                axis.text(value or 0.0, i, " " + show(metric, value), va="center", fontsize=8)
+            if metric == "region_psnr":  # the bar to beat
+                floor = self.value(self.order[0], "region_psnr_of_doing_nothing")
+                if floor is not None:
+                    axis.axvline(floor, color="#e45756", lw=1, ls="--")
+            arrow = {True: " (more is better)", False: " (less is better)", None: ""}[better]
+            axis.set_title(heading + arrow, fontsize=9, loc="left")
+            axis.set_yticks(range(len(values)), self.order, fontsize=8)
+            axis.margins(x=0.2)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.tick_params(axis="x", labelsize=7)
+        for axis in axes[len(chosen) :]:
+            axis.set_visible(False)
+        axes[0].invert_yaxis()  # shared: the best on top everywhere
+        if path is not None:
+            buffer = io.BytesIO()
+            kind = Path(path).suffix.lstrip(".").lower() or "png"
+            figure.savefig(buffer, format=kind, dpi=120)
+            atomic_write(path, buffer.getvalue())
+        return figure
+
+    def __repr__(self) -> str:
+        return f"Leaderboard(by {self.by}: {', '.join(self.order)})"
+
+
+def leaderboard(
+    entries: Iterable[Scores | str | Path] | Mapping[str, Scores | str | Path],
+    by: str = "region_psnr",
+    common: bool = True,
+) -> Leaderboard:
+    """`Leaderboard` of scores or of the JSON files that hold them."""
+    return Leaderboard(entries, by=by, common=common)

@@ -1,0 +1,450 @@
+"""One protocol for every editor: the same held-out people, the same questions, the same measures.
+
+Per attribute everyone's is flipped, and the answer is compared with the true one. The editor need not come from this
+library: anything with `attributes`, `edit` and `reconstruct` can be examined.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from .. import faces as world
+from . import metrics
+from .exam import Exam, Question, draw, exam, slider_target, terciles
+from .oracle import REQUIRED_ACCURACY, Oracle, load_oracle, weights_path
+from .scores import EXTRA, METRICS, Scores
+
+POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a slider
+CHUNK = 125  # pictures edited at a time
+BY_TONE = ("accuracy", "preservation", "region_psnr", "reconstruction_psnr")
+
+
+class OracleWarning(UserWarning):
+    """The oracle is right too seldom to judge by."""
+
+
+def evaluate(
+    editor: Any,
+    faces: int = 1000,
+    seed: int = 0,
+    attributes: Sequence[str] | None = None,
+    slider_faces: int = 200,
+    progress: bool = True,
+    oracle: Oracle | None = None,
+    oracle_b: Oracle | None = None,
+    questions: Exam | None = None,
+    inception_weights: str | Path | None = None,
+) -> Scores:
+    """Examine an editor on people of the test split, sampled independently.
+
+    Args:
+        editor: anything with `attributes` (names of the face world), `edit(images, labels, target)` and
+            `reconstruct(images, labels)`; optional are `size` (64), `device` ("cpu"), `name`,
+            `attention(images, labels, target)`, `parameters_count()` and `receipt`.
+        faces: how many people. 100 gives a first impression in seconds.
+        seed: offset in the test split.
+        attributes: which to flip (default: all that the editor has).
+        slider_faces: how many people who lack an attribute have its slider moved; 0 leaves the slider out.
+        progress: show a progress bar.
+        oracle, oracle_b: the judges; by default those that ship (the second may be absent).
+        questions: an `Exam` to ask instead of the one that `faces` and `seed` choose.
+        inception_weights: weights of torch-fidelity's Inception, to compute FID on its features too.
+
+    Returns:
+        `Scores`; every metric of the design by its name.
+
+    Raises:
+        ValueError: if the editor lacks something, or returns another shape, range or type than it was given.
+        faces.UnknownAttribute: if an attribute is none of the face world's or of the editor's.
+    """
+    began = time.perf_counter()
+    names, asked, size, device = _introduce(editor, attributes)
+    if slider_faces < 0:
+        raise ValueError(f"slider_faces must be 0 or more, not {slider_faces}")
+    oracle = load_oracle("a") if oracle is None else oracle
+    if oracle_b is None and weights_path("b").exists():
+        oracle_b = load_oracle("b")
+    test = exam(faces, seed, size) if questions is None else questions
+    if test.size != size:
+        raise ValueError(f"the exam's pictures have {test.size} pixels a side, but the editor takes {size}")
+    judges = [judge.to(device) for judge in (oracle, oracle_b) if judge is not None]
+    desk = Desk(editor, names, test, device, judges)
+    fid = _fid(OracleFeatures(oracle)).to(device)
+    inception = None if inception_weights is None else _inception(inception_weights).to(device)
+
+    per_person: dict[str, dict[str, Tensor]] = {}
+    slider: dict[str, tuple[float | None, float | None]] = {}
+    bar = _bar(asked, progress)
+    for attribute in bar:
+        bar.set_description(attribute)
+        question = test.question(attribute)
+        per_person[attribute] = desk.answer(question, [d for d in (fid, inception) if d is not None])
+        slider[attribute] = desk.slide(attribute, slider_faces)
+
+    rebuilt = desk.rebuild()
+    scores = Scores({name: None for name in (*METRICS, *EXTRA)})
+    for metric in per_person[asked[0]]:
+        scores[metric] = _averages({a: per_person[a][metric] for a in asked})
+    scores |= {metric: _mean(values) for metric, values in rebuilt.items()}
+    for i, metric in enumerate(("slider_rank", "slider_reach")):
+        scores[metric] = _summary({a: slider[a][i] for a in asked})
+    scores["fid"] = _distance(fid)
+    scores["fid_inception"] = None if inception is None else _distance(inception)
+    count = getattr(editor, "parameters_count", None)
+    scores["parameters"] = int(count()) if callable(count) else None
+    scores["ms_per_edit"] = desk.milliseconds()
+    scores["training_seconds"] = _training_seconds(editor)
+    everyone = {**{m: {a: per_person[a].get(m) for a in asked} for m in BY_TONE}, **rebuilt}
+    scores["tone"] = {m: _by_tone(everyone[m], test.people) for m in BY_TONE}
+    scores["about"] = {
+        "editor": str(getattr(editor, "name", type(editor).__name__)),
+        "attributes": list(asked),
+        "faces": len(test),
+        "seed": test.seed,
+        "size": size,
+        "slider_faces": slider_faces,
+        "positions": list(POSITIONS),
+        "oracle": desk.credentials(asked),
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    warn_of_oracle(oracle, scores["about"]["oracle"]["accuracy"]["mean"])
+    return scores
+
+
+def warn_of_oracle(oracle: Oracle, here: float) -> None:
+    """Say so if the oracle's receipt, or without one its accuracy `here`, is below what a judge needs."""
+    certified = (oracle.receipt.get("accuracy") or {}).get("mean")
+    accuracy = here if certified is None else certified
+    if accuracy < REQUIRED_ACCURACY:
+        warnings.warn(
+            f"the oracle is right on {accuracy:.1%} of the labels of held-out people, which is less than "
+            f"{REQUIRED_ACCURACY:.0%}: accuracy, preservation and slider are not to be trusted. "
+            f"Train a better one: fedit train oracle --profile laptop",
+            OracleWarning,
+            stacklevel=3,
+        )
+
+
+# -- the editor at its desk ---------------------------------------------------------------------------------------------
+
+
+class Desk:
+    """An editor, an exam and the judges; every method puts one kind of question and measures the answers."""
+
+    def __init__(
+        self, editor: Any, names: tuple[str, ...], test: Exam, device: torch.device, judges: list[Oracle]
+    ) -> None:
+        self.editor, self.names, self.test, self.device, self.judges = editor, names, test, device, judges
+        self.labels = test.people.labels(names).cpu().float()
+        self.has_attention = callable(getattr(editor, "attention", None))
+
+    def answer(self, question: Question, distances: list[FrechetInceptionDistance]) -> dict[str, Tensor]:
+        """Everything that is measured once per person on one flipped attribute: name -> float (n,)."""
+        target = question.truth.labels(self.names).cpu().float()
+        others = [i for i, name in enumerate(self.names) if name != question.attribute]
+        rows: list[dict[str, Tensor]] = []
+        for part in self._chunks():
+            source, truth = self.test.images[part].to(self.device), question.images[part].to(self.device)
+            region = question.region[part].to(self.device)
+            images, labels = world.to_float(source), self.labels[part].to(self.device)
+            goal = target[part].to(self.device)
+            edited = self._edit("edit", images, labels, goal)
+            shown = world.to_uint8(edited)
+            row = {
+                "counterfactual_psnr": metrics.psnr(shown, truth),
+                "counterfactual_ssim": metrics.ssim(shown, truth),
+                "region_psnr": metrics.region_psnr(shown, truth, region),
+                "region_psnr_of_doing_nothing": metrics.region_psnr(source, truth, region),
+                "leakage": metrics.leakage(shown, source, region),
+            }
+            wanted = question.wanted[part].to(self.device)
+            for name, judge in zip(("accuracy", "accuracy_b"), self.judges, strict=False):
+                seen = judge.read(world.to_float(shown)).labels
+                row[name] = (seen[:, judge.columns([question.attribute])[0]] == wanted).float()
+                if name == "accuracy" and others:
+                    kept = seen[:, judge.columns([self.names[i] for i in others])] == goal[:, others]
+                    row["preservation"] = kept.float().mean(1)
+            attention = self._attention(images, labels, goal)
+            if attention is not None:
+                row["mask_ap"] = metrics.average_precision(attention, region)
+                row["mask_iou"] = metrics.intersection_over_union(attention, region)
+            for distance in distances:
+                distance.update(truth, real=True)
+                distance.update(shown, real=False)
+            rows.append({name: value.cpu().float() for name, value in row.items()})
+        return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+    def slide(self, attribute: str, most: int) -> tuple[float | None, float | None]:
+        """Rank correlation of a slider, and its reach as a share of the face world's.
+
+        On people who lack the attribute, so that 0 is where they are and 1 is all the way. Reach is how far the mean
+        measured strength moves between 0 and 1, divided by how far it moves when the face world itself is asked.
+        """
+        who = self.test.without(attribute, most)
+        if not len(who):
+            return None, None
+        people, column = self.test.people[who], self.names.index(attribute)
+        measured: list[list[Tensor]] = [[] for _ in POSITIONS]
+        for i in range(0, len(who), CHUNK):
+            part = slice(i, i + CHUNK)
+            images = world.to_float(self.test.images[who[part]].to(self.device))
+            labels = self.labels[who[part]]
+            for values, position in zip(measured, POSITIONS, strict=True):
+                target = slider_target(labels, column, people[part], self.names, position)
+                edited = self._edit("edit", images, labels.to(self.device), target.to(self.device))
+                values.append(self._strength(world.to_uint8(edited), attribute))
+        table = torch.stack([torch.cat(values) for values in measured], dim=1)
+        rank = metrics.rank_correlation(torch.tensor(POSITIONS), table).mean()
+        ends = [
+            self._strength(
+                draw(people.with_attribute(attribute, world.TYPICAL[end]), self.test.size), attribute
+            ).mean()
+            for end in (0, 1)
+        ]
+        true_reach = float(ends[1] - ends[0])
+        reach = (
+            float(table[:, -1].mean() - table[:, 0].mean()) / true_reach if abs(true_reach) > 1e-3 else None
+        )
+        return float(rank), reach
+
+    def rebuild(self) -> dict[str, Tensor]:
+        """Reconstruction with the face's own attributes: name -> float (n,)."""
+        psnr, ssim = [], []
+        for part in self._chunks():
+            source = self.test.images[part].to(self.device)
+            made = world.to_uint8(
+                self._edit("reconstruct", world.to_float(source), self.labels[part].to(self.device))
+            )
+            psnr.append(metrics.psnr(made, source).cpu())
+            ssim.append(metrics.ssim(made, source).cpu())
+        return {"reconstruction_psnr": torch.cat(psnr), "reconstruction_ssim": torch.cat(ssim)}
+
+    def milliseconds(self, times: int = 20) -> float:
+        """Median time of one edit of one face, after three to warm up."""
+        image = world.to_float(self.test.images[:1].to(self.device))
+        label = self.labels[:1].to(self.device)
+        target = label.clone()
+        target[:, 0] = 1 - target[:, 0]
+        taken = []
+        for _ in range(times + 3):
+            start = time.perf_counter()
+            self._edit("edit", image, label, target)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            taken.append(1000 * (time.perf_counter() - start))
+        return round(statistics.median(taken[3:]), 3)
+
+    def credentials(self, asked: Sequence[str]) -> dict[str, Any]:
+        """How often the judges are right on this exam's unedited faces, and what their receipts say."""
+        found: dict[str, Any] = {}
+        for name, judge in zip(("accuracy", "accuracy_b"), self.judges, strict=False):
+            seen = [
+                judge.labels(world.to_float(self.test.images[p].to(self.device)), asked).cpu()
+                for p in self._chunks()
+            ]
+            right = (torch.cat(seen) == self.test.people.labels(asked).cpu()).float()
+            found[name] = _averages({a: right[:, i] for i, a in enumerate(asked)})
+            found[name]["receipt"] = (judge.receipt.get("accuracy") or {}).get("mean")
+        return found
+
+    def _chunks(self) -> Iterator[slice]:
+        for i in range(0, len(self.test), CHUNK):
+            yield slice(i, i + CHUNK)
+
+    def _strength(self, images: Tensor, attribute: str) -> Tensor:
+        return self.judges[0].strengths(world.to_float(images.to(self.device)), [attribute])[:, 0].cpu()
+
+    def _edit(self, method: str, images: Tensor, *columns: Tensor) -> Tensor:
+        with torch.no_grad():
+            answer = getattr(self.editor, method)(images, *columns)
+        return check_answer(answer, images, f"{self._who}.{method}")
+
+    def _attention(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor | None:
+        """(B, H, W) in [0, 1], or None for an editor without a mask."""
+        if not self.has_attention:
+            return None
+        with torch.no_grad():
+            mask = self.editor.attention(images, labels, target)
+        if mask is None:
+            self.has_attention = False
+            return None
+        expected = (len(images), 1, *images.shape[2:])
+        if not isinstance(mask, Tensor) or tuple(mask.shape) != expected:
+            raise ValueError(
+                f"{self._who}.attention must return None or a tensor {expected}, not {_describe(mask)}"
+            )
+        if not bool(((mask >= -1e-3) & (mask <= 1 + 1e-3)).all()):
+            raise ValueError(f"{self._who}.attention must stay in [0, 1]; it reached {_reach(mask)}")
+        return mask[:, 0].float().to(self.device)
+
+    @property
+    def _who(self) -> str:
+        return type(self.editor).__name__
+
+
+def check_answer(answer: Any, images: Tensor, who: str) -> Tensor:
+    """What an editor returned, as float on the device of `images` and clamped to [-1, 1].
+
+    Raises:
+        ValueError: if it is no picture batch of the same shape in [-1, 1] (a hundredth beyond is forgiven).
+    """
+    if not isinstance(answer, Tensor) or answer.shape != images.shape:
+        raise ValueError(
+            f"{who} must return a tensor {tuple(images.shape)} like its images, not {_describe(answer)}"
+        )
+    if not answer.is_floating_point():
+        raise ValueError(
+            f"{who} must return floats in [-1, 1], not {answer.dtype}: use faces.to_float(uint8)"
+        )
+    if not bool(((answer >= -1.01) & (answer <= 1.01)).all()):  # also false for NaN
+        raise ValueError(
+            f"{who} must stay in [-1, 1]; it reached {_reach(answer)}. Is a tanh or a clamp missing?"
+        )
+    return answer.detach().float().to(images.device).clamp(-1, 1)
+
+
+def _describe(value: Any) -> str:
+    return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def _reach(values: Tensor) -> str:
+    if bool(values.isnan().any()):
+        return "NaN"
+    return f"{float(values.min()):.3g} to {float(values.max()):.3g}"
+
+
+def _introduce(
+    editor: Any, attributes: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...], int, torch.device]:
+    """The editor's attributes, those to flip, its size and device; or what it lacks."""
+    for method in ("edit", "reconstruct"):
+        if not callable(getattr(editor, method, None)):
+            raise ValueError(
+                f"{type(editor).__name__} has no method {method}: an editor needs attributes, edit, reconstruct"
+            )
+    names = getattr(editor, "attributes", None)
+    if isinstance(names, str) or not isinstance(names, Sequence) or not names:
+        raise ValueError(
+            f"{type(editor).__name__}.attributes must list the names that it edits, not be {names!r}"
+        )
+    names = tuple(names)
+    world.check_attributes(names)
+    if isinstance(attributes, str):
+        attributes = [attributes]
+    asked = names if attributes is None else tuple(attributes)
+    if not asked:
+        raise ValueError("attributes is empty: name at least one, or leave it out for all")
+    world.check_attributes(asked)
+    for name in asked:
+        if name not in names:
+            raise world.UnknownAttribute(
+                f"{getattr(editor, 'name', type(editor).__name__)} does not edit {name!r}; it edits {', '.join(names)}"
+            )
+    return (
+        names,
+        asked,
+        int(getattr(editor, "size", 64)),
+        torch.device(getattr(editor, "device", None) or "cpu"),
+    )
+
+
+# -- FID ----------------------------------------------------------------------------------------------------------------
+
+
+class OracleFeatures(nn.Module):
+    """The oracle's features behind the door that torchmetrics knocks at: uint8 (B, 3, S, S) -> (B, F)."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        super().__init__()
+        self.oracle = [
+            oracle
+        ]  # in a list: torchmetrics moves and copies its submodules, and the oracle is not its own
+        self.num_features = oracle.net.num_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.oracle[0].read(world.to_float(images)).features
+
+
+def _fid(features: nn.Module) -> FrechetInceptionDistance:
+    """Fréchet distance (Heusel et al. 2017) of edited faces to the *true* edited faces, on given features.
+
+    The true answers are the right reference: they hold the same people and the same share of every attribute, so the
+    face world itself has distance 0.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # "will save all extracted features": of states it does not have
+        return FrechetInceptionDistance(feature=features).set_dtype(torch.float64)
+
+
+def _inception(weights: str | Path) -> FrechetInceptionDistance:
+    if not Path(weights).is_file():
+        raise ValueError(
+            f"no Inception weights at {weights}; leave inception_weights out to score on the oracle's features"
+        )
+    try:
+        return FrechetInceptionDistance(feature=2048, feature_extractor_weights_path=str(weights))
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "FID on Inception's features needs the package torch-fidelity: pip install torch-fidelity"
+        ) from error
+
+
+def _distance(fid: FrechetInceptionDistance) -> float | None:
+    """The distance; None for fewer than two faces, which have no covariance."""
+    if int(fid.real_features_num_samples) < 2:
+        return None
+    return max(round(float(fid.compute()), 4), 0.0)
+
+
+# -- summing up ---------------------------------------------------------------------------------------------------------
+
+
+def _mean(values: Tensor) -> float | None:
+    values = values[~values.isnan()]
+    return float(values.double().mean()) if len(values) else None
+
+
+def _averages(per_person: dict[str, Tensor]) -> dict[str, Any]:
+    return _summary({attribute: _mean(values) for attribute, values in per_person.items()})
+
+
+def _summary(per_attribute: dict[str, float | None]) -> dict[str, Any]:
+    known = [value for value in per_attribute.values() if value is not None]
+    return {"mean": sum(known) / len(known) if known else None, "per_attribute": per_attribute}
+
+
+def _by_tone(values: Tensor | dict[str, Tensor | None], people: world.People) -> dict[str, float | None]:
+    """The mean over each third of skin tones, over all attributes."""
+    if isinstance(values, dict):
+        parts = [value for value in values.values() if value is not None]
+        if not parts:
+            return dict.fromkeys(("dark", "middle", "light"))
+        values = torch.stack(parts).nanmean(0)
+    return {tone: _mean(values[who.cpu()]) for tone, who in terciles(people).items()}
+
+
+def _training_seconds(editor: Any) -> float | None:
+    receipt = getattr(editor, "receipt", None)
+    if not isinstance(receipt, dict):
+        return None
+    for key in ("seconds", "wall_seconds", "wall_time", "wall_time_s", "training_seconds"):
+        if isinstance(receipt.get(key), int | float):
+            return float(receipt[key])
+    return None
+
+
+def _bar(items: Sequence[str], progress: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(items, disable=not progress, leave=False, unit="attribute")

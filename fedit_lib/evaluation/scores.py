@@ -1,0 +1,136 @@
+"""What an evaluation found: a dictionary with the names of the design, that can show and save itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..data.files import atomic_write
+
+# Name -> (heading, decimals, whether more is better; None where neither is)
+METRICS: dict[str, tuple[str, int, bool | None]] = {
+    "accuracy": ("accuracy", 3, True),
+    "preservation": ("preservation", 3, True),
+    "counterfactual_psnr": ("PSNR, dB", 1, True),
+    "counterfactual_ssim": ("SSIM", 3, True),
+    "region_psnr": ("region PSNR, dB", 1, True),
+    "region_psnr_of_doing_nothing": ("of doing nothing", 1, None),
+    "leakage": ("leakage, grey levels", 2, False),
+    "reconstruction_psnr": ("reconstruction, dB", 1, True),
+    "reconstruction_ssim": ("reconstruction SSIM", 3, True),
+    "slider_rank": ("slider rank", 2, True),
+    "slider_reach": ("slider reach", 2, None),
+    "mask_ap": ("mask AP", 2, True),
+    "mask_iou": ("mask IoU", 2, True),
+    "fid": ("FID", 1, False),
+    "parameters": ("parameters", 0, False),
+    "ms_per_edit": ("ms an edit", 1, False),
+}
+# Beside the design's: the second oracle, Inception's FID where its weights are at hand, the receipt's training time.
+EXTRA: dict[str, tuple[str, int, bool | None]] = {
+    "accuracy_b": ("accuracy, 2nd oracle", 3, True),
+    "fid_inception": ("FID (Inception)", 1, False),
+    "training_seconds": ("training, s", 0, False),
+}
+
+
+class Scores(dict):
+    """`scores["accuracy"]` is `{"mean": ..., "per_attribute": {...}}`, `scores["fid"]` a number, or None.
+
+    Further keys: "accuracy_b", "fid_inception", "training_seconds", "tone" (metric -> dark, middle, light) and "about"
+    (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
+    """
+
+    def mean(self, metric: str) -> float | None:
+        """One number for a metric; None if this editor cannot have it. Raises KeyError for an unknown metric."""
+        if metric not in METRICS and metric not in EXTRA:
+            raise KeyError(f"no metric {metric!r}; there are {', '.join((*METRICS, *EXTRA))}")
+        value = self.get(metric)
+        return value["mean"] if isinstance(value, dict) else value
+
+    @property
+    def name(self) -> str:
+        """Of the editor."""
+        return self["about"]["editor"]
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """That were flipped."""
+        return tuple(self["about"]["attributes"])
+
+    def beats_nothing(self) -> list[str]:
+        """The attributes whose edit comes closer to the truth, inside the region, than the unedited face."""
+        edited, nothing = (
+            self[key]["per_attribute"] for key in ("region_psnr", "region_psnr_of_doing_nothing")
+        )
+        return [
+            a for a in edited if edited[a] is not None and nothing[a] is not None and edited[a] > nothing[a]
+        ]
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """As JSON text, also written to `path` if given (whole or not at all)."""
+        text = json.dumps(self, indent=2, allow_nan=False) + "\n"
+        if path is not None:
+            atomic_write(path, text)
+        return text
+
+    @classmethod
+    def from_json(cls, source: str | Path) -> Scores:
+        """From a file that `to_json` wrote.
+
+        Raises:
+            ValueError: if the file is no JSON, or no scores.
+        """
+        path = Path(source)
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{path.name} is not JSON ({error}); write it with `fedit evaluate NAME --json FILE`"
+            ) from None
+        missing = [key for key in (*METRICS, "about") if not isinstance(data, dict) or key not in data]
+        if missing:
+            raise ValueError(f"{path.name} holds no scores: it lacks {', '.join(missing[:4])}")
+        return cls(data)
+
+    def table(self, per_attribute: bool = True) -> Any:
+        """A `rich.table.Table`: one row a metric of the whole, then (if wanted) one row an attribute."""
+        from rich.console import Group
+        from rich.table import Table
+
+        about = self["about"]
+        title = f"{self.name}: {about['faces']} held-out people, seed {about['seed']}, {about['size']} px"
+        whole = Table(title=title, title_justify="left")
+        whole.add_column("metric")
+        whole.add_column("mean", justify="right")
+        for metric in (*METRICS, *EXTRA):
+            if metric in METRICS or self.get(metric) is not None:
+                whole.add_row(metric, show(metric, self.mean(metric)))
+        if not per_attribute:
+            return whole
+        columns = [
+            m for m in (*METRICS, *EXTRA) if isinstance(self.get(m), dict) and self[m]["per_attribute"]
+        ]
+        each = Table()
+        each.add_column("attribute", no_wrap=True)
+        for metric in columns:
+            each.add_column(metric.replace("_", " "), justify="right")
+        for attribute in self.attributes:
+            each.add_row(attribute, *(show(m, self[m]["per_attribute"].get(attribute)) for m in columns))
+        return Group(whole, each)
+
+    def __repr__(self) -> str:
+        parts = [
+            f"{m}={show(m, self.mean(m))}"
+            for m in ("accuracy", "preservation", "region_psnr", "reconstruction_psnr")
+        ]
+        return f"Scores({self.name}, {', '.join(parts)})"
+
+
+def show(metric: str, value: float | None) -> str:
+    """A value with the decimals of its metric; a dash for None."""
+    if value is None:
+        return "-"
+    decimals = {**METRICS, **EXTRA}[metric][1]
+    return f"{value:,.{decimals}f}"
