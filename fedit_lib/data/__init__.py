@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from .celeba import DataError, celeba
+from .checks import check_images, check_labels
 from .faceset import Batch, FaceSet
+from .folder import FolderReport, folder
 from .procedural import procedural
+from .sources import SOURCES, load_source
 
-__all__ = ["Batch", "FaceSet", "procedural"]
+__all__ = [
+    "SOURCES",
+    "Batch",
+    "DataError",
+    "FaceSet",
+    "FolderReport",
+    "celeba",
+    "check_images",
+    "check_labels",
+    "folder",
+    "load_source",
+    "procedural",
+]

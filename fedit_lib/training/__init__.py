@@ -6,6 +6,7 @@ from .checkpoint import CheckpointError
 from .game import EMA, Game, Player, Profile
 from .history import History
 from .loop import TrainingDiverged, fit
+from .weights import WeightsError, load_weights, save_weights
 
 __all__ = [
     "EMA",
@@ -15,5 +16,8 @@ __all__ = [
     "Player",
     "Profile",
     "TrainingDiverged",
+    "WeightsError",
     "fit",
+    "load_weights",
+    "save_weights",
 ]

@@ -133,16 +133,20 @@ class History:
         Raises:
             KeyError: a term that was not logged; the message lists those that were.
         """
-        from matplotlib.figure import (
-            Figure,
-        )  # no pyplot: a figure nobody has to close, shown by Jupyter as it is
+        from matplotlib.figure import Figure
+
+        class Plot(Figure):  # no pyplot: nobody has to close it, and Jupyter shows it whatever its backend
+            def _repr_png_(self) -> bytes:
+                picture = io.BytesIO()
+                self.savefig(picture, format="png", dpi=90)
+                return picture.getvalue()
 
         known = self.terms
         chosen = list(known if terms is None else terms)
         if unknown := [name for name in chosen if name not in known]:
             raise KeyError(f"not logged: {', '.join(unknown)}; logged are {', '.join(known)}")
         players = list(dict.fromkeys(name.split("/")[0] for name in chosen))
-        figure = Figure(figsize=(width, 0.4 + 1.7 * max(1, len(players))), layout="constrained")
+        figure = Plot(figsize=(width, 0.4 + 1.7 * max(1, len(players))), layout="constrained")
         axes = figure.subplots(max(1, len(players)), 1, sharex=True, squeeze=False)[:, 0]
         for axis, player in zip(axes, players, strict=False):
             for name in (n for n in chosen if n.split("/")[0] == player):
@@ -151,7 +155,12 @@ class History:
                 means = [sum(v for _, v in window) / len(window) for window in windows]
                 marker = "o" if len(points) < 3 else None
                 axis.plot(
-                    [s for s, _ in points], means, lw=1.3, marker=marker, ms=3, label=name.split("/", 1)[-1]
+                    [s for s, _ in points],
+                    means,
+                    lw=1.3,
+                    marker=marker,
+                    ms=3,
+                    label=name.split("/", 1)[-1].lstrip("_"),
                 )
             axis.set_title(player, loc="left", fontsize=10)
             axis.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,0 +1,269 @@
+"""CelebA from the user's own copy, read once into a small memory-mapped cache.
+
+Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015. The pictures are for non-commercial
+research only and are never downloaded or shipped by this library; see data/README.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torchvision.datasets import CelebA
+from tqdm.auto import tqdm
+
+from .faceset import FaceSet
+
+SPLITS = ("train", "valid", "test")  # the official ones: 162,770, 19,867 and 19,962 faces of different people
+WIDTH, HEIGHT = 178, 218  # of the aligned pictures
+TABLES = (
+    "list_attr_celeba.txt",
+    "list_eval_partition.txt",
+    "identity_CelebA.txt",
+    "list_bbox_celeba.txt",
+    "list_landmarks_align_celeba.txt",
+)
+IMAGES = "img_align_celeba"
+CACHE_FORMAT = 1
+
+
+class DataError(ValueError):
+    """A source of pictures that is absent, partial or damaged; the message names the file and the fix."""
+
+
+class LocalCelebA(CelebA):
+    """torchvision's reader, without its MD5 sums: `check_tables` says more, and names the line."""
+
+    file_list = tuple((identifier, None, name) for identifier, _, name in CelebA.file_list)
+
+
+def celeba(
+    root: str | Path,
+    split: str = "train",
+    size: int = 64,
+    attributes: Sequence[str] | None = None,
+    crop: int = 170,
+    cache: str | Path | None = None,
+) -> FaceSet:
+    """CelebA's aligned faces: the centre ``crop`` x ``crop`` pixels, resized to ``size`` x ``size``.
+
+    The first call reads every picture of the split and writes a cache (with a progress bar; 2.0 GB for the training
+    split at 64 pixels); later calls map it into memory. A cache that no longer fits the tables or the pictures (by name
+    and size) is written anew.
+
+    Args:
+        root: the folder that holds ``celeba/``, as torchvision wants it, or that folder itself.
+        split: "train", "valid" or "test", the official ones.
+        size: pixels a side.
+        attributes: which labels to keep, in this order; None keeps all 40.
+        crop: side of the centre crop, at most 178. 170 is AttGAN's.
+        cache: folder for the cache; None puts it in ``root/cache``.
+
+    Raises:
+        DataError: a folder that is absent or partial, a broken table row, a picture that does not decode, an unknown
+            attribute.
+        ValueError: an unknown split, or a size or crop that makes no sense.
+        OSError: the disk is too full for the cache.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: CelebA has {', '.join(SPLITS)}")
+    if size < 1 or not 1 <= crop <= WIDTH:
+        raise ValueError(f"size must be at least 1 and crop from 1 to {WIDTH}; they are {size} and {crop}")
+    folder = find_folder(Path(root))
+    target = (
+        Path(cache if cache is not None else folder.parent / "cache") / f"celeba-{split}-{size}-crop{crop}"
+    )
+    source = fingerprint(folder)
+    if read_meta(target).get("source") != source:
+        write_cache(folder, split, size, crop, target, source)
+    names = read_meta(target)["attributes"]
+    # "c": private to this process, writable in memory only, so that torch accepts it; the file never changes.
+    images = torch.from_numpy(np.load(target / "images.npy", mmap_mode="c"))
+    labels = torch.from_numpy(np.load(target / "labels.npy")).float()
+    faces = FaceSet(images, labels, names, f"celeba-{split}-crop{crop}")
+    return faces if attributes is None else faces.subset(known_attributes(attributes, names, "CelebA"))
+
+
+def known_attributes(attributes: Sequence[str], known: Sequence[str], source: str) -> tuple[str, ...]:
+    """The attributes as a tuple, or a `DataError` that lists the known names."""
+    for name in attributes:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise DataError(f"{source} has no attribute {name!r}{hint} It has {', '.join(known)}")
+    return tuple(attributes)
+
+
+def find_folder(root: Path) -> Path:
+    """The folder with the tables and pictures; every one that is missing is named."""
+    folder = root if (root / TABLES[0]).exists() else root / "celeba"
+    missing = [name for name in TABLES if not (folder / name).is_file()]
+    missing += [] if (folder / IMAGES).is_dir() else [f"{IMAGES}/"]
+    if missing:
+        what = "there is no CelebA" if len(missing) == len(TABLES) + 1 else "CelebA is not complete"
+        raise DataError(
+            f"{what} at {folder}: missing {', '.join(missing)}. Get the files from the authors' page "
+            f"(mmlab.ie.cuhk.edu.hk/projects/CelebA.html) and unpack {IMAGES}.zip beside the tables; data/README.md "
+            f"says more"
+        )
+    return folder
+
+
+def fingerprint(folder: Path) -> str:
+    """What the cache was made from: the two tables it uses, and every picture's name and size."""
+    digest = hashlib.sha256()
+    for name in TABLES[:2]:
+        digest.update((folder / name).read_bytes())
+    with os.scandir(folder / IMAGES) as entries:
+        for line in sorted(f"{entry.name} {entry.stat().st_size}\n" for entry in entries):
+            digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def read_meta(target: Path) -> dict:
+    """The cache's description; empty if there is none that this version can read, or if a file is damaged."""
+    try:
+        meta = json.loads((target / "meta.json").read_text(encoding="utf-8"))
+        sizes = {name: (target / name).stat().st_size for name in ("images.npy", "labels.npy")}
+        return meta if meta["format"] == CACHE_FORMAT and meta["bytes"] == sizes else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def check_tables(folder: Path) -> None:
+    """Every row of the two tables that matter: length, values, and the same pictures in the same order.
+
+    torchvision pairs the tables by row number, so that a lost row would shift every label after it.
+    """
+    attributes, partition = (read_rows(folder / name) for name in TABLES[:2])
+    path = folder / TABLES[0]
+    if len(attributes) < 3:
+        raise DataError(f"{path} has no rows: it must begin with their number and the attributes' names")
+    names, rows = attributes[1], attributes[2:]
+    again = "get the table again from the authors' page"
+    for number, row in enumerate(rows, start=3):
+        if len(row) != len(names) + 1:
+            raise DataError(
+                f"{path}, line {number}: {len(row) - 1} values for {len(names)} attributes; {again}"
+            )
+        if wrong := set(row[1:]) - {"1", "-1"}:
+            raise DataError(f"{path}, line {number}: {sorted(wrong)[0]!r} is neither 1 nor -1; {again}")
+    for number, row in enumerate(partition, start=1):
+        if len(row) != 2 or row[1] not in ("0", "1", "2"):
+            raise DataError(
+                f"{folder / TABLES[1]}, line {number}: {' '.join(row)!r} is not a picture and 0, 1 or 2; {again}"
+            )
+    if len(rows) != len(partition):
+        raise DataError(f"{path} has {len(rows)} pictures, {TABLES[1]} has {len(partition)}; {again}")
+    for number, (row, other) in enumerate(zip(rows, partition, strict=True), start=1):
+        if row[0] != other[0]:
+            raise DataError(f"{path} has {row[0]} where {TABLES[1]}, line {number}, has {other[0]}; {again}")
+    for name, header in zip(TABLES[2:], (0, 2, 2), strict=True):
+        count = len(read_rows(folder / name)) - header
+        if count != len(rows):
+            raise DataError(f"{folder / name} has {count} pictures, {TABLES[0]} has {len(rows)}; {again}")
+
+
+def read_rows(path: Path) -> list[list[str]]:
+    try:
+        return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a text file ({error}): get it again from the authors' page") from None
+
+
+def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, source: str) -> None:
+    """Reads the split's pictures into ``target``; it appears whole or not at all."""
+    check_tables(folder)
+    data = LocalCelebA(folder.parent, split=split) if folder.name == "celeba" else renamed(folder, split)
+    names = [name for name in data.attr_names if name]  # the official header ends in a space
+    files = [folder / IMAGES / name for name in data.filename]
+    present = {entry.name for entry in os.scandir(folder / IMAGES)}
+    if absent := [file.name for file in files if file.name not in present]:
+        raise DataError(
+            f"{folder / IMAGES} lacks {len(absent)} of the {len(files)} pictures of the {split} split (the first is "
+            f"{absent[0]}): unpack {IMAGES}.zip again"
+        )
+    if not files:
+        raise DataError(f"{folder / TABLES[1]} puts no picture into the {split} split")
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    needed, free = len(files) * 3 * size * size, shutil.disk_usage(target.parent).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"the cache {target} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: free some space, "
+            f"or choose another folder with cache=",
+        )
+    part = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        images = np.lib.format.open_memmap(
+            part / "images.npy", mode="w+", dtype=np.uint8, shape=(len(files), 3, size, size)
+        )
+
+        def read(index: int) -> None:
+            images[index] = decode(files[index], size, crop)
+
+        with (
+            ThreadPoolExecutor() as threads,
+            tqdm(total=len(files), desc=f"reading CelebA ({split}, {size} px)", unit="face") as bar,
+        ):
+            for start in range(0, len(files), 512):  # in pieces, so that an error stops it soon
+                chunk = range(start, min(start + 512, len(files)))
+                list(threads.map(read, chunk))
+                bar.update(len(chunk))
+        images.flush()
+        np.save(part / "labels.npy", data.attr.numpy().astype(np.uint8))
+        sizes = {name: (part / name).stat().st_size for name in ("images.npy", "labels.npy")}
+        meta = {"format": CACHE_FORMAT, "source": source, "attributes": names, "bytes": sizes}
+        (part / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        if target.exists():  # stale or damaged
+            shutil.rmtree(target)
+        try:
+            part.rename(target)
+        except OSError:  # another process was faster
+            if read_meta(target).get("source") != source:
+                raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def renamed(folder: Path, split: str) -> CelebA:
+    """torchvision insists on a folder called celeba; a copy under another name is read all the same."""
+
+    class Renamed(LocalCelebA):
+        base_folder = folder.name
+
+    return Renamed(folder.parent, split=split)
+
+
+def decode(path: Path, size: int, crop: int) -> np.ndarray:
+    """One aligned picture as uint8 (3, size, size)."""
+    try:
+        with Image.open(path) as image:
+            image = image.convert("RGB")
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path} does not decode ({error}): unpack {IMAGES}.zip again") from error
+    if image.size != (WIDTH, HEIGHT):
+        raise DataError(
+            f"{path} has {image.width}x{image.height} pixels, not {WIDTH}x{HEIGHT}: is it the aligned one?"
+        )
+    return square(image, size, crop)
+
+
+def square(image: Image.Image, size: int, crop: int) -> np.ndarray:
+    """The centre crop x crop pixels, resized (bicubic, anti-aliased) to uint8 (3, size, size)."""
+    left, top = (image.width - crop) // 2, (image.height - crop) // 2
+    image = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, left + crop, top + crop))
+    return np.asarray(image).transpose(2, 0, 1)

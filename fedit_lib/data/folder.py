@@ -1,0 +1,167 @@
+"""Photos of one's own: a folder of images with a table of attributes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .celeba import DataError, known_attributes, square
+from .faceset import FaceSet
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+
+
+@dataclass
+class FolderReport:
+    """What was read from a folder, and what was skipped and why.
+
+    Attributes:
+        kept: file names, in the order of the pictures.
+        skipped: file name -> reason.
+    """
+
+    kept: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [f"{len(self.kept)} images read, {len(self.skipped)} skipped"]
+        lines += [f"  {name}: {reason}" for name, reason in self.skipped.items()]
+        return "\n".join(lines)
+
+    def short(self, most: int = 5) -> str:
+        """The same with the first few skipped ones only."""
+        lines = str(self).splitlines()
+        more = len(lines) - 1 - most
+        return "\n".join(lines[: most + 1] + ([f"  ... and {more} more"] if more > 0 else []))
+
+
+def folder(
+    path: str | Path, table: str | Path | None = None, size: int = 64, attributes: Sequence[str] | None = None
+) -> FaceSet:
+    """Reads a folder of images and its table.
+
+    The table is CSV (commas, semicolons or tabs): a header, then a row per image. The first column is the file's name,
+    every other an attribute, coded 1/0 or, like CelebA, 1/-1. Pictures are turned as their EXIF says, cropped to
+    the centre square and resized. What cannot be used is skipped, reported in ``.report``, and warned about.
+
+    Args:
+        path: the folder; sub-folders are not searched.
+        table: the CSV file; None takes the only .csv in the folder.
+        size: pixels a side.
+        attributes: which columns to keep, in this order; None keeps all.
+
+    Returns:
+        A `FaceSet` with ``report``, a `FolderReport`.
+
+    Raises:
+        DataError: no folder, no table, several tables, a table without the attributes or with mixed codes, or not
+            a single image that can be used.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise DataError(f"there is no folder {path}: give the one that holds the images")
+    if size < 1:
+        raise ValueError(f"size must be at least 1, not {size}")
+    table = find_table(path) if table is None else Path(table)
+    columns, rows, report = read_table(table)
+    keep = columns if attributes is None else known_attributes(attributes, columns, table.name)
+
+    files = {file.name: file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
+    for name in rows:
+        if name not in files:
+            report.skipped[name] = (
+                f"in the table, but there is no such image ({', '.join(SUFFIXES)}) in the folder"
+            )
+    images, labels = [], []
+    for name, file in files.items():
+        if name not in rows:
+            report.skipped.setdefault(name, "has no row in the table")
+            continue
+        try:
+            images.append(read_photo(file, size))
+        except (
+            OSError,
+            UnidentifiedImageError,
+            SyntaxError,
+            ValueError,
+            Image.DecompressionBombError,
+        ) as error:
+            report.skipped[name] = f"does not decode ({error})"
+            continue
+        labels.append([rows[name][column] for column in keep])
+        report.kept.append(name)
+    if not images:
+        raise DataError(f"no image in {path} can be used:\n{report.short()}")
+    if report.skipped:
+        warnings.warn(f"{path}: {report.short()}", stacklevel=2)
+    faces = FaceSet(torch.from_numpy(np.stack(images)), torch.tensor(labels), keep, f"folder-{path.name}")
+    faces.report = report
+    return faces
+
+
+def find_table(path: Path) -> Path:
+    tables = sorted(path.glob("*.csv"))
+    if len(tables) != 1:
+        found = (
+            f"several ({', '.join(t.name for t in tables)}): choose one"
+            if tables
+            else "none: write one, or give its place"
+        )
+        raise DataError(f"the folder {path} needs a table of attributes (.csv); there is {found} with table=")
+    return tables[0]
+
+
+def read_table(table: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]], FolderReport]:
+    """The attributes' names, a dict of 0/1 labels per file, and a report of the rows that were skipped."""
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"the table {table} cannot be read ({error.strerror}): check its name") from None
+    except UnicodeDecodeError:
+        raise DataError(f"the table {table} is not UTF-8 text: save it as CSV (UTF-8)") from None
+    first = text.partition("\n")[0]
+    lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+    header = [name.strip() for name in next(lines, [])]
+    columns = tuple(header[1:])
+    if not columns or not all(columns) or len(set(columns)) != len(columns):
+        raise DataError(
+            f"the first line of {table} must name the columns (the file, then each attribute once), separated by "
+            f"commas; it is {first.strip()!r}"
+        )
+    report, rows, seen = FolderReport(), {}, set()
+    for number, line in enumerate(lines, start=2):
+        values = [value.strip() for value in line]
+        if not any(values):
+            continue
+        name = values[0]
+        wrong = [
+            (column, v) for column, v in zip(columns, values[1:], strict=False) if v not in ("0", "1", "-1")
+        ]
+        if len(values) != len(header):
+            report.skipped[name] = f"line {number} has {len(values) - 1} values for {len(columns)} attributes"
+        elif wrong:
+            column, value = wrong[0]
+            report.skipped[name] = f"line {number}: {column} is {value!r}, not 1 or 0 (or 1 or -1)"
+        elif name in rows:
+            report.skipped[f"{name} (line {number})"] = "this image has a row already; the first one counts"
+        else:
+            rows[name] = {column: float(value) for column, value in zip(columns, values[1:], strict=True)}
+            seen.update(values[1:])
+    if {"0", "-1"} <= seen:
+        raise DataError(f"{table} uses both 0 and -1 for absent attributes: choose one of the two codes")
+    return columns, {n: {c: float(v > 0) for c, v in row.items()} for n, row in rows.items()}, report
+
+
+def read_photo(file: Path, size: int) -> np.ndarray:
+    """One photo as uint8 (3, size, size): turned as its EXIF says, cropped to the centre square, resized."""
+    with Image.open(file) as image:
+        image = ImageOps.exif_transpose(image).convert("RGB")
+    return square(image, size, min(image.size))
