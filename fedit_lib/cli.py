@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -46,7 +46,7 @@ app.add_typer(data_app, name="data")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Json = Annotated[Optional[Path], typer.Option("--json", help="Write the numbers to this file too.")]  # noqa: UP045
+Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to this file too.")]
 
 
 @app.callback()
@@ -61,13 +61,13 @@ def train(
     name: Annotated[str, typer.Argument(help="A paper (attgan) or the benchmark's oracle.")],
     profile: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     source: Annotated[str, typer.Option(help="procedural, celeba or folder.")] = "procedural",
-    root: Annotated[Optional[Path], typer.Option(help="Where CelebA or the folder lies.")] = None,  # noqa: UP045
-    out: Annotated[Optional[Path], typer.Option(help="Run folder; default build/runs/NAME-PROFILE.")] = None,  # noqa: UP045
-    steps: Annotated[Optional[int], typer.Option(help="Rounds to play instead of the profile's.")] = None,  # noqa: UP045
+    root: Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default build/runs/NAME-PROFILE.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Rounds to play instead of the profile's.")] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32-true or bf16-mixed.")] = "auto",
     seed: Seed = 0,
-    attributes: Annotated[Optional[str], typer.Option(help="Names with commas between.")] = None,  # noqa: UP045
+    attributes: Annotated[str | None, typer.Option(help="Names with commas between.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the run folder's checkpoint.")] = True,
     variant: Annotated[str, typer.Option(help="Architecture of the oracle: a or b.")] = "a",
 ) -> None:
@@ -89,6 +89,234 @@ def train(
         variant=variant,
     )
     typer.echo(history)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder of `fedit train`.")],
+    to: Annotated[
+        Path | None, typer.Option(help="Weight file; default fedit_lib/weights/NAME.safetensors.")
+    ] = None,
+    faces: Annotated[int, typer.Option(help="People to score on; 0 scores nothing.")] = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Ship a run: small weights, and a receipt with command, seed, versions, time and scores."""
+    from fedit_lib.course import runs
+
+    path = runs.export(run, to=to, faces=faces, seed=seed, device=device)
+    typer.echo(f"wrote {path} and its receipt {path.with_suffix('.json').name}")
+
+
+@app.command()
+def evaluate(
+    name: Annotated[str, typer.Argument(help="A paper, a run folder, module:Class, nothing, or truth.")],
+    faces: Annotated[int, typer.Option(min=1, help="How many held-out people.")] = 1000,
+    seed: Seed = 0,
+    attributes: Annotated[str | None, typer.Option(help="Only these: names with commas between.")] = None,
+    slider_faces: Annotated[int, typer.Option(min=0, help="How many people's sliders are moved.")] = 200,
+    device: Device = "auto",
+    json_file: Json = None,
+) -> None:
+    """Score an editor by every metric, on people that no training saw."""
+    from fedit_lib import evaluation
+    from fedit_lib.course import editors
+
+    chosen = _names(attributes)
+    editor = editors.find(name, faces=faces, seed=seed, device=device, attributes=chosen)
+    scores = evaluation.evaluate(
+        editor, faces=faces, seed=seed, attributes=chosen, slider_faces=min(slider_faces, faces)
+    )
+    _print(scores.table())
+    if json_file is not None:
+        scores.to_json(json_file)
+
+
+@app.command()
+def leaderboard(
+    add: Annotated[
+        list[str] | None, typer.Option(help="An editor of your own, module:Class, or a run folder.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="Metric to sort by.")] = "region_psnr",
+    faces: Annotated[int, typer.Option(min=1, help="How many held-out people.")] = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+    json_file: Json = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw it to this PNG, SVG or PDF.")] = None,
+) -> None:
+    """All shipped editors, the floor (nothing) and the ceiling (truth), and your own."""
+    from fedit_lib.course import editors
+
+    board = editors.board(add=add or (), faces=faces, seed=seed, by=by, device=device)
+    _print(board.table())
+    if json_file is not None:
+        board.to_json(json_file)
+    if plot is not None:
+        board.plot(plot)
+
+
+@course_app.command("run")
+def course_run(
+    notebooks: Annotated[list[str] | None, typer.Argument(help="Notebooks or series; default all.")] = None,
+    profile: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "smoke",
+    device: Device = "auto",
+    seed: Seed = 0,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="Another one: NAME=VALUE.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Default build/course/PROFILE.")] = None,
+    resume: Annotated[bool, typer.Option(help="Keep what is done and unchanged.")] = True,
+    html: Annotated[bool, typer.Option(help="Write a page for each notebook.")] = True,
+) -> None:
+    """Execute notebooks by papermill; copies, HTML and a table of times go under build/."""
+    from fedit_lib.course import run
+    from fedit_lib.course.paths import course_root
+
+    root = course_root()
+    found = run.find_notebooks(root, notebooks or ())
+    if not found:
+        raise ValueError(f"there are no notebooks in {root / 'notebooks'}")
+    parameters = {"profile": profile, "device": device, "seed": seed} | dict(map(_parameter, parameter or ()))
+    out = out or root / "build" / "course" / profile
+    try:
+        results = run.run(found, parameters, root=root, out=out, resume=resume, html=html, report=typer.echo)
+    except KeyboardInterrupt:
+        typer.secho(
+            "interrupted: what is done stays; the same command goes on from there", fg="yellow", err=True
+        )
+        raise typer.Exit(130) from None
+    _print(run.table(results))
+    typer.echo(f"executed copies, pages and times.md: {out}")
+    if any(result.status == "failed" for result in results):
+        raise typer.Exit(1)
+
+
+@course_app.command("execute")
+def course_execute(
+    notebooks: Annotated[list[str], typer.Argument(help="Notebooks, folders or series to execute in place.")],
+) -> None:
+    """Execute notebooks in place, with outputs that can be committed (no time stamps, no widget state)."""
+    from fedit_lib.course import run
+    from fedit_lib.course.paths import course_root
+
+    failed = False
+    for notebook in run.find_notebooks(course_root(), notebooks):
+        try:
+            run.execute(notebook)
+            typer.echo(f"{notebook.name}: executed")
+        except ValueError as error:
+            failed = True
+            typer.secho(f"failed: {error}", fg="red", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@exercises_app.command("build")
+def exercises_build(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")
+    ] = False,
+) -> None:
+    """Write exercises/ from solutions/."""
+    from fedit_lib.course import exercises
+    from fedit_lib.course.paths import course_root
+
+    root = course_root()
+    changed = exercises.build(root, check=check)
+    for path in changed:
+        typer.echo(
+            f"{'would change' if check else 'wrote' if path.exists() else 'removed'} {path.relative_to(root)}"
+        )
+    if check and changed:
+        typer.secho("exercises/ is not what solutions/ gives: run `make exercises`", fg="red", err=True)
+        raise typer.Exit(1)
+    if not changed:
+        typer.echo("exercises are up to date")
+
+
+@app.command()
+def doctor(json_file: Json = None) -> None:
+    """Look at this machine: kernel, widgets, torch, GPU, weights, data. Each fault with its fix."""
+    from fedit_lib.course import doctor as doctors
+    from fedit_lib.course.paths import course_root
+
+    try:
+        root = course_root()
+    except FileNotFoundError:
+        root = None
+    findings = doctors.examine(root)
+    _print(doctors.table(findings))
+    _write_json(json_file, doctors.as_dict(findings))
+    if not doctors.healthy(findings):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(ctx: typer.Context) -> None:
+    """Open JupyterLab at the first notebook; further options go to JupyterLab (--no-browser, --port 8889)."""
+    import os
+    import subprocess
+    import sys
+
+    from fedit_lib.course.paths import course_root
+    from fedit_lib.course.run import find_notebooks
+
+    root = course_root()
+    first = next(iter(find_notebooks(root)), None)
+    place = f"/lab/tree/{first.relative_to(root).as_posix()}" if first else "/lab"
+    words = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={root}",
+        f"--LabApp.default_url={place}",
+    ]
+    # The kernel must be this environment's, whatever else the user has installed.
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
+    raise typer.Exit(subprocess.call([*words, *ctx.args], env=environment))
+
+
+@data_app.command("celeba")
+def data_celeba(
+    root: Annotated[Path, typer.Option(help="Folder that holds celeba/.")] = Path("data"),
+    size: Annotated[int, typer.Option(min=8, help="Pixels a side.")] = 128,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "train",
+) -> None:
+    """Check your own copy of CelebA and write its cache (once; it is memory-mapped afterwards)."""
+    from fedit_lib.data import celeba
+
+    typer.echo(celeba(root, split=split, size=size))
+
+
+@app.command()
+def bench(
+    device: Device = "auto",
+    repeats: Annotated[int, typer.Option(min=1, help="Runs to take the median of.")] = 3,
+    quick: Annotated[bool, typer.Option(help="Only see that it works.")] = False,
+    json_file: Json = None,
+) -> None:
+    """Measure this machine: faces drawn, training images and edits a second."""
+    from fedit_lib.course import bench as benches
+
+    measured = benches.measure(device, repeats, quick)
+    _print(benches.table(measured))
+    _write_json(json_file, measured)
+
+
+def _print(shown: Any) -> None:
+    from rich.console import Console
+
+    Console().print(shown)
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"--parameter wants NAME=VALUE, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _names(text: str | None) -> list[str] | None:

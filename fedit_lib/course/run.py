@@ -176,7 +176,7 @@ def write_times(
     out: Path, results: Sequence[Result], parameters: dict[str, Any], before: dict[str, float] | None = None
 ) -> None:
     """Write ``times.json`` and ``times.md`` (a table for a README) into ``out``."""
-    from fedit_lib.course.runs import hardware
+    from fedit_lib.training.support import hardware
 
     for result in results:  # what an interrupted run did not come to was perhaps timed before
         if result.seconds is None and before:

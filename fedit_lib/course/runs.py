@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import json
-import platform
-import shlex
-import subprocess
-import sys
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-from fedit_lib.data.files import atomic_write
-
-RUN_FILE = "command.json"  # beside the checkpoint: what was asked for, so that a receipt can say it
 
 
 def train(
@@ -32,29 +23,21 @@ def train(
     resume: bool = True,
     variant: str = "a",
 ) -> Any:
-    """Train a paper or ``"oracle"`` and return the training history. See ``fedit train --help``.
+    """Train a paper (returns its `History`) or ``"oracle"`` (returns the oracle). See ``fedit train --help``.
 
     Raises:
-        ValueError: an unknown name, profile, source or attribute (the known ones are listed), or a run folder that
-            was begun with other settings.
+        ValueError: an unknown name, profile, source or attribute; the known ones are listed.
+        CheckpointError: the run folder holds a run with other settings.
     """
-    asked = {
-        "name": name,
-        "profile": profile,
-        "source": source,
-        "seed": seed,
-        "attributes": attributes,
-        "variant": variant if name == "oracle" else None,
-    }
-    out = Path(out) if out else Path("build/runs") / "-".join(filter(None, (name, asked["variant"], profile)))
+    if out is None:
+        out = Path("build/runs") / "-".join([name, variant, profile] if name == "oracle" else [name, profile])
     if name == "oracle":
         if source != "procedural" or attributes:
             raise ValueError(
-                "the oracle learns all attributes of the face world: no --source, no --attributes"
+                "the oracle learns every attribute of the face world: no --source, no --attributes"
             )
         from fedit_lib.evaluation import oracle
 
-        _begin(out, asked, steps, precision, device, resume)
         return oracle.train(
             profile=profile,
             out=out,
@@ -70,17 +53,17 @@ def train(
 
     from fedit_lib import papers, training
     from fedit_lib.data import load_source
-    from fedit_lib.papers.editor import pick_device
 
     if name not in papers.PAPERS:
         raise ValueError(
             f"nothing called {name!r} can be trained; there are: {', '.join([*papers.PAPERS, 'oracle'])}"
         )
     paper = papers.paper(name)
-    settings = _profile(paper.PROFILES, profile, name)
+    if profile not in paper.PROFILES:
+        raise ValueError(f"{name} has no profile {profile!r}; it has: {', '.join(paper.PROFILES)}")
+    settings = paper.PROFILES[profile]
     if steps is not None:
         settings = replace(settings, steps=steps)
-    place = pick_device(device)
     torch.manual_seed(seed)  # the weights that the game begins with
     game = paper.build(settings, attributes=attributes)
     faces = load_source(
@@ -90,106 +73,135 @@ def train(
         seed=0,
         attributes=tuple(attributes or paper.ATTRIBUTES),
         split="train",
-        device=str(place),
+        device="cpu",  # `fit` moves them to the training's device
         root=root,
     )
-    _begin(out, asked, steps, precision, device, resume)
     return training.fit(
         game,
         faces,
         steps=settings.steps,
         batch_size=settings.batch_size,
         seed=seed,
-        device=str(place),
+        device=device,
         precision="32-true" if precision == "auto" else precision,
         out=out,
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
         resume=resume,
+        profile=profile,
     )
 
 
-def versions() -> dict[str, str]:
-    """Versions that decide what a training gives."""
-    found = {"python": platform.python_version()}
-    for package in ("torch", "torchvision", "numpy", "lightning-fabric", "fedit-lib"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
+    """The paper's name, the game with its trained weights and averages, and `run.json`, of a run folder.
 
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: it is the run of a game that no paper plays.
+        CheckpointError: the checkpoint is damaged.
+    """
+    from fedit_lib import papers
+    from fedit_lib.training import EMA
+    from fedit_lib.training.checkpoint import read_checkpoint
 
-def hardware() -> str:
-    """The processor or accelerator in words, without the machine's name."""
-    import os
-
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    model = platform.processor() or platform.machine()
-    try:
-        rows = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(r.split(":", 1)[1].strip() for r in rows if r.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{model}, {cores} cores"
-
-
-def commit() -> str | None:
-    """The commit this runs from, with ``+`` if the library was changed since; None outside a clone."""
-
-    def git(*args: str) -> str:
-        folder = Path(__file__).parent
-        return subprocess.run(["git", *args], cwd=folder, capture_output=True, text=True, check=True).stdout
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "..").strip()
-        return git("rev-parse", "HEAD").strip() + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _profile(profiles: dict[str, Any], profile: str, name: str) -> Any:
-    if profile not in profiles:
-        raise ValueError(f"{name} has no profile {profile!r}; there are: {', '.join(profiles)}")
-    return profiles[profile]
-
-
-def _begin(
-    out: Path, asked: dict[str, Any], steps: int | None, precision: str, device: str, resume: bool
-) -> None:
-    """Write what was asked for; on resume it must be what the run was begun with (steps and device may change)."""
-    path = out / RUN_FILE
-    if resume and path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))["asked"]
-        if before != asked:
-            other = ", ".join(f"{k}={before.get(k)!r}" for k in asked if before.get(k) != asked[k])
-            raise ValueError(
-                f"{out} holds a run with {other}: choose another --out, or --no-resume to start over"
-            )
-    words = ["fedit", "train", asked["name"], "--profile", asked["profile"], "--seed", str(asked["seed"])]
-    if asked["source"] != "procedural":
-        words += ["--source", asked["source"]]
-    if asked["attributes"]:
-        words += ["--attributes", ",".join(asked["attributes"])]
-    if asked["variant"]:
-        words += ["--variant", asked["variant"]]
-    if steps is not None:
-        words += ["--steps", str(steps)]
-    if precision != "auto":
-        words += ["--precision", precision]
-    if device != "auto":
-        words += ["--device", device]
-    record = {
-        "asked": asked,
-        "command": shlex.join(words),
-        "commit": commit(),
-        "versions": versions(),
-        "hardware": hardware(),
+    run = Path(run)
+    for needed in ("run.json", "checkpoint.pt"):
+        if not (run / needed).is_file():
+            raise FileNotFoundError(f"{run} holds no {needed}: give the run folder that `fedit train` named")
+    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    name = next((n for n, module in papers.PAPERS.items() if module.TITLE == facts["game"]), None)
+    if name is None:
+        raise ValueError(
+            f"{run} is a run of {facts['game']}, which no paper plays; there are: {', '.join(papers.PAPERS)}"
+        )
+    paper = papers.paper(name)
+    options = dict(facts["options"])
+    game = paper.build("laptop", **options)
+    config = {
+        key: facts[key]
+        for key in ("game", "options", "turns", "faces", "size", "attributes", "batch_size", "seed", "flip")
     }
-    atomic_write(path, json.dumps(record, indent=2) + "\n")
-    if not sys.stdout.isatty():
-        print(f"run folder: {out}", flush=True)
+    state = read_checkpoint(run / "checkpoint.pt", config)
+    game.load_state_dict(state["game"])
+    if state["ema"] is not None:
+        game.ema = EMA(game.inference_networks(), game.ema_decay)
+        game.ema.load_state_dict(state["ema"])
+    facts["step"], facts["seconds"] = state["step"], round(state["seconds"], 1)
+    return name, game.eval(), facts
+
+
+def load_run_editor(run: Path, device: str = "auto") -> Any:
+    """The editor that a run has trained so far (its averaged weights)."""
+    from fedit_lib import papers
+    from fedit_lib.papers.editor import pick_device
+
+    name, game, facts = load_run(run)
+    networks = game.averaged_networks()
+    return papers.paper(name).editor(networks, _receipt(name, game, facts), device=pick_device(device))
+
+
+def export(
+    run: Path,
+    *,
+    to: Path | None = None,
+    faces: int = 1000,
+    slider_faces: int = 200,
+    seed: int = 0,
+    device: str = "auto",
+) -> Path:
+    """Ship a run: its averaged inference networks as fp16 safetensors, and beside them a receipt with its scores.
+
+    Args:
+        run: folder that ``fedit train`` wrote.
+        to: the weight file; by default ``fedit_lib/weights/NAME.safetensors``.
+        faces, slider_faces, seed: of the evaluation; with ``faces=0`` nothing is scored.
+
+    Returns:
+        The weight file. Scores are those of the stored fp16 weights, not of what they were rounded from.
+    """
+    from fedit_lib import papers
+    from fedit_lib.training.weights import load_weights, save_weights
+
+    name, game, facts = load_run(run)
+    path = Path(to) if to else papers.WEIGHTS / f"{name}.safetensors"
+    receipt = _receipt(name, game, facts)
+    networks = game.averaged_networks()
+    draft = Path(run) / "export" / path.name
+    draft.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(draft, networks, receipt)
+    if faces:
+        from fedit_lib.evaluation import evaluate
+
+        editor = papers.load_editor(name, device=device, path=draft)
+        receipt["scores"] = json.loads(
+            evaluate(editor, faces=faces, seed=seed, slider_faces=min(slider_faces, faces)).to_json()
+        )
+        receipt["scores_command"] = f"fedit evaluate {name} --faces {faces} --seed {seed}"
+    states, _ = load_weights(draft)
+    for network, state in states.items():
+        networks[network].load_state_dict(state)
+    save_weights(path, networks, receipt)
+    return path
+
+
+def _receipt(name: str, game: Any, facts: dict[str, Any]) -> dict[str, Any]:
+    kept = (
+        "command",
+        "seed",
+        "commit",
+        "versions",
+        "hardware",
+        "seconds",
+        "profile",
+        "precision",
+        "batch_size",
+        "resumes",
+    )
+    return {
+        "paper": name,
+        "config": game.config(),
+        "source": str(facts["faces"]).split(" x ")[0],
+        "faces": facts["faces"],
+        "steps": facts["step"],
+        **{key: facts.get(key) for key in kept},
+    }

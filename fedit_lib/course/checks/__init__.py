@@ -44,7 +44,7 @@ class Miss(Exception):
 
 
 class CheckFailed(AssertionError):
-    """What the learner sees. ``hint`` is the key, ``level`` 0 (nudge) to 2 (near-answer), ``text`` the whole message."""
+    """What the learner sees. ``hint`` is the key, ``level`` 0 (nudge) to 2 (near-answer), ``text`` the message."""
 
     def __init__(self, exercise: str, hint: str, level: int, text: str) -> None:
         super().__init__(text)
@@ -86,7 +86,7 @@ class Exercise:
         EXERCISES[key] = self
 
     def step(self, title: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Decorator: add a step. It gets the learner's answer and raises :class:`Miss` (by ``expect...``) if it is off."""
+        """Decorator: add a step. It gets the learner's answer and raises :class:`Miss` (by ``expect...``) if not."""
 
         def add(function: Callable[..., None]) -> Callable[..., None]:
             self.steps.append((title, function))

@@ -1,0 +1,110 @@
+"""Find what is to be scored by its name: a paper, a run folder, a baseline, or a class of one's own."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+BASELINES = ("nothing", "truth")
+
+
+def find(
+    name: str,
+    *,
+    faces: int = 1000,
+    seed: int = 0,
+    device: str = "auto",
+    attributes: Sequence[str] | None = None,
+) -> Any:
+    """An editor by name.
+
+    Args:
+        name: a paper with shipped weights ("attgan"); a run folder of ``fedit train``; "nothing" or "truth", the floor
+            and the ceiling; ``module:Class`` for an editor of one's own (made without arguments, or an object).
+        faces, seed: people of the exam, whom "truth" must know.
+        attributes: of the baselines; by default all of the face world.
+
+    Raises:
+        ValueError: nothing fits; what could be named is listed.
+    """
+    from fedit_lib import papers
+
+    if name in papers.PAPERS:
+        return papers.load_editor(name, device=device)
+    if name in BASELINES:
+        from fedit_lib import faces as world
+        from fedit_lib.evaluation import DoNothing, TrueAnswer, exam
+
+        chosen = tuple(attributes or world.ATTRIBUTES)
+        return DoNothing(chosen) if name == "nothing" else TrueAnswer(exam(faces, seed).people, chosen)
+    if ":" in name:
+        return load_object(name)
+    if (Path(name) / "run.json").is_file():
+        from fedit_lib.course.runs import load_run_editor
+
+        return load_run_editor(Path(name), device)
+    known = ", ".join([*papers.PAPERS, *BASELINES])
+    raise ValueError(f"no editor {name!r}; there are: {known}, a run folder, or module:Class")
+
+
+def load_object(name: str) -> Any:
+    """``module:Class`` or ``module:object`` -> the object; a class is called without arguments.
+
+    Raises:
+        ValueError: the module or the name in it does not exist.
+    """
+    module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:  # one's own module lies in the current folder, as for `python -m`
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name and module.split(".")[0] != error.name.split(".")[0]:
+            raise  # the module is there, something that it imports is not
+        raise ValueError(
+            f"no module {module!r} for {name!r}: give module:Class, seen from this folder"
+        ) from error
+    except AttributeError as error:
+        raise ValueError(f"{module} has no {attribute!r}: give module:Class") from error
+    return found() if isinstance(found, type) else found
+
+
+def board(
+    *,
+    add: Sequence[str] = (),
+    faces: int = 1000,
+    seed: int = 0,
+    by: str = "region_psnr",
+    device: str = "auto",
+) -> Any:
+    """The leaderboard of all shipped editors, floor and ceiling, and those in ``add`` (names as for `find`).
+
+    A shipped editor's receipt holds its scores on the standard exam: they are taken from there if they fit.
+    """
+    from fedit_lib import papers
+    from fedit_lib.evaluation import evaluate, leaderboard
+    from fedit_lib.evaluation.scores import Scores
+
+    shipped = [name for name in papers.PAPERS if (papers.WEIGHTS / f"{name}.safetensors").exists()]
+    editors = {name: find(name, device=device) for name in [*shipped, *add]}
+    attributes = list(dict.fromkeys(a for editor in editors.values() for a in editor.attributes)) or None
+    for name in BASELINES:
+        editors[name] = find(name, faces=faces, seed=seed, attributes=attributes)
+    entries = {}
+    for name, editor in editors.items():
+        scores = _scores_of_receipt(editor, faces, seed)
+        entries[name] = Scores(scores) if scores else evaluate(editor, faces=faces, seed=seed)
+    return leaderboard(entries, by=by)
+
+
+def _scores_of_receipt(editor: Any, faces: int, seed: int) -> dict[str, Any] | None:
+    receipt = getattr(editor, "receipt", None)
+    scores = receipt.get("scores") if isinstance(receipt, dict) else None
+    about = scores.get("about", {}) if isinstance(scores, dict) else {}
+    fits = (about.get("faces"), about.get("seed")) == (faces, seed)
+    return json.loads(json.dumps(scores)) if fits else None
