@@ -100,33 +100,35 @@ def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
         ValueError: it is the run of a game that no paper plays.
         CheckpointError: the checkpoint is damaged.
     """
+    import torch
+
     from fedit_lib import papers
-    from fedit_lib.training import EMA
-    from fedit_lib.training.checkpoint import read_checkpoint
+    from fedit_lib.training import EMA, CheckpointError
 
     run = Path(run)
     for needed in ("run.json", "checkpoint.pt"):
         if not (run / needed).is_file():
-            raise FileNotFoundError(f"{run} holds no {needed}: give the run folder that `fedit train` named")
+            raise FileNotFoundError(
+                f"{run} holds no {needed}: give the run folder that `fedit train` was told"
+            )
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    name = next((n for n, module in papers.PAPERS.items() if module.TITLE == facts["game"]), None)
+    try:
+        state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+        config = state["config"]
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise CheckpointError(
+            f"{run / 'checkpoint.pt'} is damaged ({type(error).__name__}): train again"
+        ) from error
+    name = next((n for n, module in papers.PAPERS.items() if module.TITLE == config["game"]), None)
     if name is None:
-        raise ValueError(
-            f"{run} is a run of {facts['game']}, which no paper plays; there are: {', '.join(papers.PAPERS)}"
-        )
-    paper = papers.paper(name)
-    options = dict(facts["options"])
-    game = paper.build("laptop", **options)
-    config = {
-        key: facts[key]
-        for key in ("game", "options", "turns", "faces", "size", "attributes", "batch_size", "seed", "flip")
-    }
-    state = read_checkpoint(run / "checkpoint.pt", config)
+        known = ", ".join(papers.PAPERS)
+        raise ValueError(f"{run} is a run of {config['game']}, which no paper plays; there are: {known}")
+    game = papers.paper(name).build("laptop", **config["options"])
     game.load_state_dict(state["game"])
     if state["ema"] is not None:
         game.ema = EMA(game.inference_networks(), game.ema_decay)
         game.ema.load_state_dict(state["ema"])
-    facts["step"], facts["seconds"] = state["step"], round(state["seconds"], 1)
+    facts |= {"step": state["step"], "seconds": round(state["seconds"], 1)}  # run.json may be newer
     return name, game.eval(), facts
 
 
@@ -185,23 +187,15 @@ def export(
 
 
 def _receipt(name: str, game: Any, facts: dict[str, Any]) -> dict[str, Any]:
-    kept = (
-        "command",
-        "seed",
-        "commit",
-        "versions",
-        "hardware",
-        "seconds",
-        "profile",
-        "precision",
-        "batch_size",
-        "resumes",
-    )
+    kept = "command seed commit versions hardware seconds profile precision batch_size resumes".split()
+    faces = str(facts["faces"])
     return {
         "paper": name,
         "config": game.config(),
-        "source": str(facts["faces"]).split(" x ")[0],
-        "faces": facts["faces"],
+        # what the widgets ask: a model of drawn faces cannot edit photographs
+        "source": next((s for s in ("procedural", "celeba") if faces.startswith(s)), "folder"),
+        "faces": faces,
+        "number_of_faces": facts.get("number"),
         "steps": facts["step"],
         **{key: facts.get(key) for key in kept},
     }
