@@ -1,0 +1,14 @@
+"""Sliders on a page, and pictures for where no kernel runs.
+
+panel = EditorPanel(load_editor("attgan"), people=faces.sample(8, seed=2_000_000))
+strip(editor, images, labels, "Smiling")     # one attribute, several strengths
+sheet(editor, images, labels)                # every attribute inverted, one at a time
+"""
+
+from __future__ import annotations
+
+from .panel import EditorPanel
+from .photo import PhotoError, read_photo
+from .pictures import difference, sheet, strip, to_pil
+
+__all__ = ["EditorPanel", "PhotoError", "difference", "read_photo", "sheet", "strip", "to_pil"]

@@ -1,0 +1,607 @@
+"""The slider panel: faces, a slider for every attribute, and at once the picture that the model makes of them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import html
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ipywidgets as widgets
+import torch
+from PIL import Image
+from torch import Tensor
+
+from fedit_lib import faces
+from fedit_lib.data import check_images, check_labels
+
+from .photo import PhotoError, read_photo
+from .pictures import (
+    FRAME,
+    STRENGTHS,
+    asked,
+    attribute_index,
+    difference,
+    edits,
+    encode,
+    giving_way,
+    readable,
+    table,
+    to_pil,
+    true_answer,
+)
+
+__all__ = ["EditorPanel"]
+
+THUMBNAILS = 8  # faces to choose from at a time
+MOVED = "#1976d2"  # the handle of a slider that is off the face's own label
+
+# Colours are JupyterLab's variables, so that the panel follows a dark theme; the fallbacks serve other front ends.
+_STYLE = """<style>
+.fedit-panel { padding: 8px 4px; color: var(--jp-ui-font-color1, #222); }
+.fedit-panel .fedit-title { font-size: 15px; font-weight: 600; line-height: 22px; }
+.fedit-panel .fedit-note, .fedit-panel .fedit-note .widget-html-content, .fedit-panel .fedit-note p {
+  color: var(--jp-ui-font-color2, #555); font-size: 12px; line-height: 17px; margin: 0; }
+.fedit-panel .fedit-caption { font-size: 13px; line-height: 20px; text-align: center; }
+.fedit-panel .fedit-error { background: #fdecea; color: #8a1c12; border-left: 4px solid #c62828; font-size: 13px;
+  line-height: 18px; padding: 6px 10px; }
+.fedit-panel .widget-image, .fedit-panel img { border-radius: 4px; }
+.fedit-panel .widget-label { white-space: nowrap; }
+.fedit-panel .fedit-thumb { width: 46px; height: 46px; padding: 0; margin: 2px; border-radius: 4px;
+  background-size: cover; opacity: .75; line-height: 46px; }
+.fedit-panel .fedit-thumb:hover, .fedit-panel .fedit-thumb.fedit-chosen { opacity: 1; }
+.fedit-panel .fedit-thumb.fedit-chosen { box-shadow: 0 0 0 3px #1976d2; }
+.fedit-panel button:focus-visible, .fedit-panel .noUi-handle:focus-visible { outline: 2px solid #1976d2;
+  outline-offset: 3px; }
+</style>"""
+
+
+@dataclass
+class _Face:
+    """One face to edit. person: who it is in the face world, if from there. photo: the user's own."""
+
+    name: str
+    image: Tensor
+    label: Tensor
+    person: Any = None
+    photo: bool = False
+
+
+class EditorPanel(widgets.VBox):
+    """Sliders for the attributes of a face, for any editor.
+
+        panel = EditorPanel(editor, people=faces.sample(8, seed=2_000_000))
+        panel                          # as the last line of a cell: shows it
+        panel.set("Smiling", 1.0)      # what a hand does with the slider, for the next cell
+        panel.change()                 # mean change of the picture, in grey levels of 255
+
+    editor: anything with `attributes`, `size`, `edit`, `reconstruct` (see `fedit_lib.papers.Editor`).
+    images: float (B, 3, S, S) in [-1, 1]; labels: float (B, n), 0/1, in the editor's order. Both may be left out where
+    `people` (B of the face world) are given; then the true answer is shown beside the edit.
+    attributes: those that get a slider (default: all). start, stop, step: range of the sliders; 0 is absent, 1 present.
+    width: of a picture on the page, in CSS pixels. smooth: enlarge bicubic, or else show the pixels as they are.
+    guess_labels: `guess_labels(image (1, 3, S, S), attributes) -> (1, n)` in [0, 1], for photos of one's own.
+    photos: whether one's own photo may be opened; by default, where the receipt says that the model was trained on
+    photographs. fallback: also put a picture into the cell's output, for pages where no kernel runs.
+
+    Raises ValueError for images, labels or a range that do not fit, UnknownAttribute for an unknown attribute.
+    """
+
+    def __init__(
+        self,
+        editor: Any,
+        images: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        people: Any = None,
+        attributes: Sequence[str] | None = None,
+        start: float = -0.5,
+        stop: float = 1.5,
+        step: float = 0.05,
+        width: int | None = None,
+        smooth: bool = True,
+        guess_labels: Callable[[Tensor, Sequence[str]], Tensor] | None = None,
+        photos: bool | None = None,
+        fallback: bool = True,
+    ) -> None:
+        if not (math.isfinite(start) and math.isfinite(stop) and start <= 0 and stop >= 1 and step > 0):
+            raise ValueError(
+                f"sliders must span at least 0 to 1 with step > 0; got start={start}, stop={stop}, step={step}"
+            )
+        self.editor = editor
+        self.name = str(getattr(editor, "name", type(editor).__name__))
+        self.attributes = tuple(editor.attributes if attributes is None else attributes)
+        self._columns = {name: attribute_index(editor.attributes, name) for name in self.attributes}
+        self._faces = _collect(editor, images, labels, people)
+        self._guess = guess_labels
+        self._smooth, self._with_fallback = smooth, fallback
+        self._truth_shown = people is not None
+        self._width = width or (256 if self._truth_shown else 320)
+        self._index, self._window = 0, 0
+        self._held, self._stale = 0, False
+        self._failure: Exception | None = None
+        self._edited: Tensor | None = None
+        self._answer: Tensor | None = None
+        self.draws = 0  # how many edits were computed; quick moves are merged, so fewer than events
+        super().__init__(self._build(start, stop, step, self._photos_allowed(photos)))
+        self.add_class("fedit-panel")
+        self.choose(0)
+
+    # ---- what a later cell can use -------------------------------------------------------------------------
+
+    def __getitem__(self, attribute: str) -> widgets.FloatSlider:
+        """The slider of an attribute: `panel["Smiling"].value = 1.0`. UnknownAttribute for one it does not have."""
+        faces.check_attributes([attribute], self.attributes)
+        return self._sliders[attribute]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.attributes)
+
+    def set(self, attribute: str | None = None, strength: float | None = None, **strengths: float) -> None:
+        """Move sliders: `panel.set("Smiling", 1.0)` or `panel.set(Smiling=1.0, Bangs=0.0)`.
+
+        Raises UnknownAttribute, and ValueError outside the slider's range; then nothing moves. An error of the
+        editor is raised here (and shown in the panel).
+        """
+        if attribute is not None:
+            if strength is None:
+                raise ValueError(f"say how strong: panel.set({attribute!r}, 1.0)")
+            strengths = {attribute: strength, **strengths}
+        for name, value in strengths.items():
+            slider = self[name]
+            if not slider.min <= value <= slider.max:
+                raise ValueError(f"{name} can be set from {slider.min:g} to {slider.max:g}; got {value:g}")
+        with self._hold():
+            for name, value in strengths.items():
+                self._sliders[name].value = value
+        self._raise()
+
+    def reset(self) -> None:
+        """All sliders back to the face's own attributes."""
+        with self._hold():
+            for name, slider in self._sliders.items():
+                slider.value = float(self.labels[self._columns[name]])
+            self._stale = True
+        self._raise()
+
+    def choose(self, index: int) -> None:
+        """Show another face, its sliders at its own attributes. ValueError for a face that is not there."""
+        if not isinstance(index, int) or not 0 <= index < len(self._faces):
+            raise ValueError(f"there is no face {index}; choose one from 0 to {len(self._faces) - 1}")
+        self._index = index
+        self._show_faces()
+        self._show_labels()
+        self.reset()
+
+    def show(self, view: str) -> None:
+        """Which picture to show: one of `panel.views` ("after", "before", "difference"; "attention" if it has one)."""
+        if view not in self.views:
+            raise ValueError(f"there is no view {view!r}; choose one of {', '.join(self.views)}")
+        self._view.value = view
+
+    def open_photo(self, source: Any, name: str | None = None) -> None:
+        """Add a photo of one's own (a path, or the bytes of a file) to the faces, and show it.
+
+        Raises PhotoError if it is no picture, or if this model was not trained on photos.
+        """
+        if self._upload.disabled:
+            raise PhotoError(self._why_no_photos)
+        image = read_photo(source, self.editor.size, *([name] if name else []))
+        label = torch.zeros(len(self.editor.attributes))
+        if self._guess is not None:
+            guess = torch.as_tensor(self._guess(image, self.editor.attributes)).float().cpu()
+            if guess.shape != (1, len(label)) or not ((guess >= 0) & (guess <= 1)).all():
+                raise ValueError(
+                    f"guess_labels must give (1, {len(label)}) values in [0, 1], one for each of the editor's "
+                    f"attributes; it gave {tuple(guess.shape)}"
+                )
+            label = (guess[0] > 0.5).float()
+        self._faces.append(_Face("your photo", image[0], label, photo=True))
+        self.choose(len(self._faces) - 1)
+
+    def correct(self, attribute: str, present: bool) -> None:
+        """Say what is really in one's own photo, where the guess was wrong."""
+        faces.check_attributes([attribute], self.editor.attributes)
+        if not self._face.photo:
+            raise ValueError(
+                "only a photo of one's own has guessed attributes; those of the other faces are known"
+            )
+        self._present[attribute].value = bool(present)
+        self._raise()
+
+    @property
+    def index(self) -> int:
+        """Which face is shown, from 0."""
+        return self._index
+
+    @property
+    def labels(self) -> Tensor:
+        """The face's own attributes, float (n,), 0/1."""
+        return self._face.label
+
+    @property
+    def target(self) -> Tensor:
+        """What the sliders ask for, float (n,), in the order of `editor.attributes`."""
+        target = self.labels.clone()
+        for name, slider in self._sliders.items():
+            target[self._columns[name]] = slider.value
+        return target
+
+    @property
+    def before(self) -> Tensor:
+        """The face as it is, float (3, S, S) in [-1, 1]."""
+        return self._face.image
+
+    @property
+    def after(self) -> Tensor:
+        """The face as the editor makes it, float (3, S, S) in [-1, 1]."""
+        self._raise()
+        return self._edited
+
+    @property
+    def truth(self) -> Tensor | None:
+        """The true answer, float (3, S, S) in [-1, 1]; None for a face that is not of the face world."""
+        self._raise()
+        return self._answer
+
+    def change(self) -> float:
+        """Mean absolute change of the picture, in grey levels of 255."""
+        return float((self.after - self.before).abs().mean() * 127.5)
+
+    def psnr(self) -> float | None:
+        """How near the edit is to the true answer, in dB (at most 60); None where there is no true answer."""
+        return None if self.truth is None else _psnr(self.after, self.truth)
+
+    def fallback(self, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
+        """Every slider of this face at some strengths, one row a slider: for a page where no kernel runs."""
+        rows, notes = [], []
+        for name in self.attributes:
+            target = torch.stack(
+                [asked(self.labels, self.editor.attributes, name, float(s)) for s in strengths]
+            )
+            rows.append(list(edits(self.editor, self.before, self.labels, target)))
+            own = float(self.labels[self._columns[name]])
+            notes.append([FRAME if s == own else "" for s in strengths])
+        columns = [f"{s:g}" for s in strengths]
+        names = [readable(name) for name in self.attributes]
+        title = f"{self.name}, {self._face.name}: every slider (framed: where the face is)"
+        # Two blocks side by side: thirteen rows of five would be a tower.
+        cut = len(rows) if len(rows) < 6 else -(-len(rows) // 2)
+        blocks = []
+        for part in (slice(0, cut), slice(cut, None)):
+            if rows[part]:
+                heading = title if part.start == 0 else " "
+                blocks.append(table(rows[part], columns, names[part], 1, notes[part], heading))
+        page = Image.new("RGB", (sum(b.width for b in blocks), max(b.height for b in blocks)), "white")
+        x = 0
+        for block in blocks:
+            page.paste(block, (x, 0))
+            x += block.width
+        return page
+
+    def __repr__(self) -> str:
+        moved = [n for n, s in self._sliders.items() if s.value != float(self.labels[self._columns[n]])]
+        told = moved[:3] or list(self.attributes[:1])
+        parts = [self.name, *(f"{name}={self._sliders[name].value:.2f}" for name in told)]
+        if len(told) < len(self.attributes):
+            parts.append("...")
+        return f"Editor({', '.join(parts)})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """The live panel; a short text (a VBox would print the bytes of its pictures); a picture for dead pages."""
+        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        if self._with_fallback and self._failure is None:
+            bundle["image/jpeg"] = base64.b64encode(
+                encode(self.fallback((0, 0.5, 1)), 75, crisp=False)
+            ).decode()
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        bundle["application/vnd.jupyter.widget-view+json"] = view
+        return bundle
+
+    # ---- the widgets ---------------------------------------------------------------------------------------
+
+    def _photos_allowed(self, photos: bool | None) -> bool:
+        source = (getattr(self.editor, "receipt", None) or {}).get("source")
+        if photos is None:
+            photos = source is not None and source != "procedural"
+        self._why_no_photos = ""
+        if not photos:
+            self._why_no_photos = "No photo of your own here: " + (
+                "this model was trained on drawn faces and would make nonsense of it."
+                if source == "procedural"
+                else "this model does not say that it was trained on photos (photos=True says so)."
+            )
+        return photos
+
+    def _build(self, start: float, stop: float, step: float, photos: bool) -> list[widgets.Widget]:
+        layout, px = widgets.Layout, f"{self._width}px"
+        self._sliders = {
+            name: widgets.FloatSlider(
+                min=start, max=stop, step=step, description=readable(name), readout_format=".2f",
+                style={"description_width": "140px"}, layout=layout(width="auto", margin="1px 4px"),
+            )
+            for name in self.attributes
+        }  # fmt: skip
+        for name, slider in self._sliders.items():
+            slider.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
+        attends = getattr(self.editor, "attention", None)
+        first = self._faces[0]
+        sees = attends and attends(first.image[None], first.label[None], first.label[None]) is not None
+        self.views = ("after", "before", "difference", *(["attention"] if sees else []))
+        self._view = widgets.ToggleButtons(
+            options=[(view.capitalize(), view) for view in self.views], style={"button_width": "92px"},
+            tooltips=["the edited face", "the face as it is", "where it changed: lighter is more", "where it looked"],
+        )  # fmt: skip
+        self._view.observe(lambda _: self._paint(), "value")
+        self._reset = widgets.Button(description="Reset", icon="undo", tooltip="All sliders back to the face as it is",
+                                     layout=layout(width="82px", margin="0 2px"))  # fmt: skip
+        self._reset.on_click(lambda _: self._quietly(self.reset))
+
+        picture = {"format": "jpeg", "layout": layout(width=px, height=px, margin="0")}
+        self._pictures = [widgets.Image(**picture)] + (
+            [widgets.Image(**picture)] if self._truth_shown else []
+        )
+        self._captions = [widgets.HTML() for _ in self._pictures]
+        for caption in self._captions:
+            caption.add_class("fedit-caption")
+        self._columns_shown = [
+            widgets.VBox([c, p], layout=layout(margin="0 6px 0 0", overflow="visible"))
+            for c, p in zip(self._captions, self._pictures, strict=True)
+        ]
+        self._numbers = widgets.HTML()
+        self._numbers.add_class("fedit-note")
+
+        self._thumbs = [widgets.Button(layout=layout(width="46px", height="46px")) for _ in range(THUMBNAILS)]
+        for k, thumb in enumerate(self._thumbs):
+            thumb.add_class("fedit-thumb").add_class(f"fedit-thumb-{k}")
+            thumb.on_click(lambda _, k=k: self._quietly(self.choose, self._window + k))
+        self._thumb_style = widgets.HTML(layout=layout(display="none"))
+        step_layout = layout(width="34px", height="46px", margin="2px 4px 2px 0")
+        self._back = widgets.Button(icon="chevron-left", tooltip="previous face", layout=step_layout)
+        self._next = widgets.Button(icon="chevron-right", tooltip="next face", layout=step_layout)
+        self._back.on_click(lambda _: self._quietly(self._walk, -1))
+        self._next.on_click(lambda _: self._quietly(self._walk, 1))
+        self._upload = widgets.FileUpload(
+            accept="image/*", multiple=False, description="Your photo", disabled=not photos,
+            tooltip="A photo with the face in its middle; it stays on this computer", layout=layout(width="130px"),
+        )  # fmt: skip
+        self._upload.observe(self._uploaded, "value")
+        title = widgets.HTML(f"<div class='fedit-title'>{html.escape(self.name)}: move a slider</div>")
+        legend = widgets.HTML("0 absent, 1 present, beyond: exaggerated. Arrow and Page keys move a slider.")
+        legend.add_class("fedit-note")
+
+        self._present = {
+            name: widgets.ToggleButton(description=readable(name), layout=layout(width="auto", height="26px"))
+            for name in self.editor.attributes
+        }
+        for name, toggle in self._present.items():
+            toggle.observe(lambda change, name=name: self._corrected(name, change["new"]), "value")
+        said = (
+            "Guessed: what is in this photo. Click to correct."
+            if self._guess
+            else "Click what is in this photo."
+        )
+        known = widgets.HTML(said)
+        known.add_class("fedit-note")
+        toggles = widgets.HBox(list(self._present.values()), layout=layout(flex_flow="row wrap"))
+        self._own = widgets.VBox([known, toggles], layout=layout(display="none", margin="4px 0"))
+
+        self._message = widgets.HTML(layout=layout(display="none"))
+        row = widgets.HBox(
+            [self._back, *self._thumbs, self._next, *([self._upload] if photos else [])],
+            layout=layout(flex_flow="row wrap", align_items="center", overflow="visible"),
+        )
+        controls = widgets.HBox(
+            [self._view, self._reset], layout=layout(flex_flow="row wrap", margin="6px 0 0 0")
+        )
+        left = widgets.VBox(
+            [widgets.HBox(self._columns_shown), controls, self._numbers],
+            layout=layout(flex="0 0 auto", margin="0 16px 8px 0"),
+        )
+        sliders = widgets.GridBox(
+            list(self._sliders.values()),
+            layout=layout(grid_template_columns="repeat(auto-fill, minmax(300px, 1fr))", width="100%"),
+        )
+        right = widgets.VBox([legend, sliders], layout=layout(flex="1 1 320px", min_width="300px"))
+        parts = [widgets.HTML(_STYLE), self._thumb_style, title, row]
+        if not photos:
+            why = widgets.HTML(html.escape(self._why_no_photos))
+            why.add_class("fedit-note").layout.margin = "0 0 6px 4px"
+            parts.append(why)
+        body = widgets.HBox([left, right], layout=layout(flex_flow="row wrap", align_items="flex-start"))
+        return [*parts, self._own, self._message, body]
+
+    # ---- what happens when something is moved ----------------------------------------------------------------
+
+    @property
+    def _face(self) -> _Face:
+        return self._faces[self._index]
+
+    @contextlib.contextmanager
+    def _hold(self) -> Iterator[None]:
+        """Many moves, one edit."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if self._stale and not self._held:
+                self._edit()
+
+    def _moved(self, name: str, strength: float) -> None:
+        # The front end sends a slider's next position only when the last was dealt with, and then the newest: a fast
+        # hand cannot pile up edits. What one move drags along (rivals, a new face) is merged here.
+        with self._hold():
+            self._stale = True
+            if not self._resetting(name, strength):
+                for other, most in giving_way(name, strength, self.attributes).items():
+                    slider = self._sliders[other]
+                    slider.value = min(slider.value, most)
+            self._colour(name)
+
+    def _resetting(self, name: str, strength: float) -> bool:
+        return strength == float(self.labels[self._columns[name]])
+
+    def _colour(self, name: str) -> None:
+        slider = self._sliders[name]
+        colour = None if self._resetting(name, slider.value) else MOVED
+        if slider.style.handle_color != colour:
+            slider.style.handle_color = colour
+
+    def _edit(self) -> None:
+        self._stale = False
+        face, target = self._face, self.target
+        begin = time.perf_counter()
+        try:
+            edited = (
+                self.editor.edit(face.image[None], face.label[None], target[None])[0].detach().float().cpu()
+            )
+        except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
+            self._failure = error
+            self._say(f"{type(error).__name__} in {self.name}.edit: {error}")
+            return
+        self._milliseconds = 1000 * (time.perf_counter() - begin)
+        self.draws += 1
+        self._failure = None
+        self._say("")
+        self._edited = edited
+        self._answer = None
+        if face.person is not None:
+            answer = true_answer(face.person, self.editor.attributes, face.label, target)
+            self._answer = faces.render(answer, size=self.editor.size)[0].cpu()
+        self._paint()
+        self._tell_numbers()
+
+    def _paint(self) -> None:
+        if self._edited is None or self._failure is not None:
+            return
+        view, face = self._view.value, self._face
+        shown = [(self._edited, f"{html.escape(self.name)}'s edit")]
+        if self._truth_shown:
+            shown.append((self._answer, "true answer"))
+        for k, (image, caption) in enumerate(shown):
+            self._columns_shown[k].layout.visibility = "visible" if image is not None else "hidden"
+            if image is None:
+                continue
+            if view == "before":
+                image, caption = face.image, "the face as it is"
+            elif view == "difference":
+                image, caption = difference(face.image, image), f"what {'should change' if k else 'changed'}"
+            elif view == "attention" and k == 0:
+                mask = self.editor.attention(face.image[None], face.label[None], self.target[None])[0]
+                image, caption = (
+                    mask.detach().float().cpu().clamp(0, 1).expand(3, -1, -1) * 2 - 1,
+                    "where it looks",
+                )
+            self._captions[k].value = caption
+            self._pictures[k].value = encode(to_pil(image, self._width, self._smooth))
+
+    def _tell_numbers(self) -> None:
+        told = [
+            f"changed by <b>{self.change():.1f}</b> of 255 grey levels; edit took {self._milliseconds:.0f} ms"
+        ]
+        if self._answer is not None:
+            nothing = _psnr(self.before, self._answer)
+            told.append(f"to the true answer: <b>{self.psnr():.1f} dB</b> (doing nothing: {nothing:.1f} dB)")
+        self._numbers.value = "".join(f"<p>{line}</p>" for line in told)
+
+    def _show_faces(self) -> None:
+        """Thumbnails around the chosen face. Their pictures come as a style: buttons can be tabbed to and clicked."""
+        last = max(0, len(self._faces) - THUMBNAILS)
+        if not self._window <= self._index < self._window + THUMBNAILS:
+            self._window = min(last, max(0, self._index - THUMBNAILS // 2))
+        rules = []
+        for k, thumb in enumerate(self._thumbs):
+            i = self._window + k
+            thumb.layout.display = None if i < len(self._faces) else "none"
+            if i >= len(self._faces):
+                continue
+            thumb.tooltip = self._faces[i].name
+            thumb.add_class("fedit-chosen") if i == self._index else thumb.remove_class("fedit-chosen")
+            data = base64.b64encode(encode(to_pil(self._faces[i].image, 64), 80)).decode()
+            rules.append(
+                f".fedit-{self.model_id} .fedit-thumb-{k} {{ background-image: url(data:image/jpeg;base64,{data}) }}"
+            )
+        self.add_class(f"fedit-{self.model_id}")  # another panel on the page has thumbnails of its own
+        self._thumb_style.value = f"<style>{' '.join(rules)}</style>"
+        self._back.disabled = self._index == 0
+        self._next.disabled = self._index == len(self._faces) - 1
+
+    def _show_labels(self) -> None:
+        self._own.layout.display = None if self._face.photo else "none"
+        if self._face.photo:
+            with self._hold():
+                for name, present in zip(self.editor.attributes, self.labels.tolist(), strict=True):
+                    self._present[name].value = present > 0.5
+
+    def _walk(self, by: int) -> None:
+        self.choose(min(max(self._index + by, 0), len(self._faces) - 1))
+
+    def _corrected(self, name: str, present: bool) -> None:
+        column = list(self.editor.attributes).index(name)
+        if not self._face.photo or float(self.labels[column]) == float(present):
+            return
+        with self._hold():
+            self._face.label[column] = float(present)
+            self._stale = True
+            if name in self._sliders:
+                self._sliders[name].value = float(present)
+                self._colour(name)
+
+    def _uploaded(self, change: dict[str, Any]) -> None:
+        for file in change["new"]:
+            name = str(file.get("name", "the file"))
+            self._quietly(self.open_photo, file["content"], name)
+        if change["new"]:
+            self._upload.value = ()  # the same file can be chosen again
+
+    def _quietly(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Run what a click asks for; a mistake is told on the panel."""
+        try:
+            action(*arguments)
+        except Exception as error:
+            if self._failure is None:
+                self._say(str(error))
+
+    def _say(self, text: str) -> None:
+        self._message.value = (
+            f"<div class='fedit-error' role='alert'>{html.escape(text)}</div>" if text else ""
+        )
+        self._message.layout.display = None if text else "none"
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+def _collect(editor: Any, images: Tensor | None, labels: Tensor | None, people: Any) -> list[_Face]:
+    """The faces to choose from, checked."""
+    if people is not None:
+        if images is None:
+            images = faces.render(people, size=editor.size)
+        if labels is None:
+            labels = people.labels(editor.attributes)
+    if images is None:
+        raise ValueError("give the panel images and their labels, or people of the face world")
+    if labels is None:
+        raise ValueError(
+            f"give labels with the images, one column for each of {', '.join(editor.attributes)}"
+        )
+    check_images(images, editor.size)
+    check_labels(labels, editor.attributes, len(images), binary=True)
+    if people is not None and len(people) != len(images):
+        raise ValueError(f"there are {len(images)} images, but {len(people)} people; give as many of both")
+    images, labels = images.detach().float().cpu(), labels.detach().float().cpu().clone()
+    return [
+        _Face(f"face {i}", images[i], labels[i], None if people is None else people[i : i + 1])
+        for i in range(len(images))
+    ]
+
+
+def _psnr(image: Tensor, truth: Tensor) -> float:
+    error = float(((image - truth) / 2).square().mean())
+    return 60.0 if error < 1e-6 else -10 * math.log10(error)

@@ -1,0 +1,75 @@
+"""A photograph of one's own: from the bytes of a file to what an editor takes."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from fedit_lib.faces import to_float
+
+__all__ = ["PhotoError", "read_photo"]
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+MOST_BYTES = 20 * 2**20
+MOST_PIXELS = 50_000_000  # a small file can unpack into a huge picture
+
+
+class PhotoError(ValueError):
+    """A file that cannot be used as a photo; the message says why and what to give instead."""
+
+
+def read_photo(
+    source: bytes | memoryview | str | os.PathLike[str], size: int, name: str = "the file"
+) -> Tensor:
+    """Read a photo, turn it upright, cut out the central square, resize: float (1, 3, size, size) in [-1, 1].
+
+    source: a path, or the bytes of a file (what `ipywidgets.FileUpload` holds). The face should fill the middle of
+    the picture, as in CelebA. Raises PhotoError if there is no such file or it is no picture, too large or too small.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        name = Path(source).name
+        try:
+            source = Path(source).read_bytes()
+        except OSError as error:
+            raise PhotoError(f"cannot read {name}: {error.strerror or error}. Check the path.") from error
+    data: Any = bytes(source)
+    kinds = ", ".join(FORMATS)
+    if not data:
+        raise PhotoError(f"{name} is empty. Choose a picture ({kinds}).")
+    if len(data) > MOST_BYTES:
+        raise PhotoError(
+            f"{name} has {len(data) / 2**20:.0f} MB, more than {MOST_BYTES // 2**20}. Choose a smaller copy."
+        )
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        if picture.width * picture.height > MOST_PIXELS:
+            raise PhotoError(
+                f"{name} has {picture.width} x {picture.height} pixels. Save a copy of at most 50 million pixels."
+            )
+        picture = ImageOps.exif_transpose(picture)  # phones store how they were held, not an upright picture
+        picture = _on_white(picture)
+    except UnidentifiedImageError as error:
+        raise PhotoError(f"{name} is not a picture that can be read. Choose one of: {kinds}.") from error
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PhotoError(f"{name} is damaged: {error}. Save it again or choose another.") from error
+    if min(picture.size) < 16:
+        raise PhotoError(
+            f"{name} has {picture.width} x {picture.height} pixels. Choose one of at least 16 x 16."
+        )
+    picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS, centering=(0.5, 0.5))
+    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    return to_float(pixels.view(size, size, 3).permute(2, 0, 1)[None])
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        paper = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(paper, picture)
+    return picture.convert("RGB")

@@ -1,0 +1,256 @@
+"""Pictures that need no running kernel: a strip of strengths, a sheet of edits, a map of what changed.
+
+A slider is dead on GitHub and on paper. Everything a slider shows can also be had from here, as a PIL image.
+Pixels are enlarged by whole numbers with nearest neighbour, so that a picture shows what the editor made and
+not what a smoothing filter made of it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from fedit_lib import faces
+from fedit_lib.data import check_images, check_labels
+from fedit_lib.faces import HIDDEN_BY, check_attributes, rivals, to_uint8
+
+__all__ = ["difference", "encode", "sheet", "strip", "to_pil"]
+
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+GAP = 4  # pixels between two tiles
+INK, SOFT, PAPER, BLUE = (34, 34, 34), (110, 110, 110), (255, 255, 255), (25, 118, 210)
+FRAME = "frame"  # the note that draws a frame around a tile; any other is written on it
+
+# Black through violet and orange to near white: more change is always lighter, so it also reads in print.
+_HEAT = torch.tensor(
+    [(0, 0, 0), (59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191)],
+    dtype=torch.float32,
+)
+
+
+def readable(attribute: str) -> str:
+    """`Mouth_Slightly_Open` as people write it: `Mouth Slightly Open`."""
+    return attribute.replace("_", " ")
+
+
+def attribute_index(attributes: Sequence[str], name: str) -> int:
+    """Where `name` stands in `attributes`; UnknownAttribute with the known names if it does not."""
+    return list(attributes).index(check_attributes([name], tuple(attributes))[0])
+
+
+def to_pil(image: Tensor, width: int | None = None, smooth: bool = False) -> Image.Image:
+    """One picture, float (3, S, S) in [-1, 1], as a PIL image, enlarged to `width` pixels if given."""
+    picture = Image.fromarray(to_uint8(image.detach().cpu()).permute(1, 2, 0).contiguous().numpy())
+    if width is not None and width != picture.width:
+        height = round(picture.height * width / picture.width)
+        method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+        picture = picture.resize((width, height), method)
+    return picture
+
+
+def encode(picture: Image.Image, quality: int = 90, crisp: bool = True) -> bytes:
+    """A PIL image as JPEG bytes. crisp: no colour subsampling; red lips on 64 pixels would bleed."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality, subsampling=0 if crisp else 2, optimize=not crisp)
+    return buffer.getvalue()
+
+
+def difference(before: Tensor, after: Tensor, full: float = 64.0) -> Tensor:
+    """Where and how much two pictures differ, as a heat picture.
+
+    before, after: float (..., 3, H, W) in [-1, 1]. The largest change over the three channels is shown:
+    black is none, near white is `full` grey levels (of 255) or more. Returns the same shape in [-1, 1].
+    """
+    if before.shape != after.shape:
+        raise ValueError(f"cannot compare pictures of shapes {tuple(before.shape)} and {tuple(after.shape)}")
+    change = (after.float() - before.float()).abs().amax(-3).mul(127.5 / full).clamp(0, 1).cpu()
+    place = change * (len(_HEAT) - 1)
+    low = place.floor().clamp(max=len(_HEAT) - 2).long()
+    colour = torch.lerp(_HEAT[low], _HEAT[low + 1], (place - low).unsqueeze(-1))
+    return colour.movedim(-1, -3) / 127.5 - 1
+
+
+def giving_way(name: str, strength: float, attributes: Sequence[str]) -> dict[str, float]:
+    """What else must go when `name` is asked for at `strength`: {attribute: the most it may still be}.
+
+    A head has one hair colour: rivals fade as the attribute comes. What would hide it (Bald hides Bangs) is taken
+    off once it is there. The rule of the face world, so that edit and true answer are asked the same thing.
+    """
+    most = {}
+    for rival in rivals(name) if name in faces.ATTRIBUTES else ():
+        if rival in attributes:
+            most[rival] = 1 - min(max(strength, 0.0), 1.0)
+    for hider in HIDDEN_BY.get(name, ()):
+        if hider in attributes and strength > 0.5:
+            most[hider] = 0.0
+    return most
+
+
+def asked(labels: Tensor, attributes: Sequence[str], name: str, strength: float) -> Tensor:
+    """The target, float (n,), that asks for one attribute at `strength` and keeps the rest of `labels` (n,)."""
+    names = list(attributes)
+    target = labels.clone()
+    target[attribute_index(names, name)] = strength
+    for other, most in giving_way(name, strength, names).items():
+        target[names.index(other)] = min(float(target[names.index(other)]), most)
+    return target
+
+
+def true_answer(person: Any, attributes: Sequence[str], labels: Tensor, target: Tensor) -> Any:
+    """One person as the sliders ask for: People (1), of the face world.
+
+    labels, target: float (n,) in the order of `attributes`. What is asked for at its own label is left alone, so it
+    keeps its own strength; a target of 0 or 1 means a typical strength, as in `People.with_targets`.
+    """
+    moved = (target - labels).abs() > 1e-6
+    names = [name for name, changed in zip(attributes, moved.tolist(), strict=True) if changed]
+    return person.with_targets(names, target[moved][None]) if names else person
+
+
+def strip(
+    editor: Any,
+    images: Tensor,
+    labels: Tensor,
+    attribute: str,
+    strengths: Sequence[float] = STRENGTHS,
+    *,
+    people: Any = None,
+    scale: int | None = None,
+) -> Image.Image:
+    """One attribute at several strengths: what its slider would show. One row a face, one column a strength.
+
+    images float (B, 3, S, S) or (3, S, S) in [-1, 1]; labels float (B, n) or (n,), 0/1, in the editor's order. With
+    `people` (the same faces in the face world) each row has the true answers under it. `scale` enlarges by a whole
+    number (default: what fits a page). Raises UnknownAttribute, and ValueError for a wrong shape or range.
+    """
+    images, labels = _batched(editor, images, labels)
+    attribute_index(editor.attributes, attribute)
+    if len(strengths) == 0:
+        raise ValueError("strengths is empty: give at least one, for example (0, 0.5, 1)")
+    rows, heads = [], []
+    for i, image in enumerate(images):
+        target = torch.stack([asked(labels[i], editor.attributes, attribute, float(s)) for s in strengths])
+        rows.append([image, *edits(editor, image, labels[i], target)])
+        heads.append(f"face {i}" if len(images) > 1 else "edit")
+        if people is not None:
+            rows.append([None, *_truths(people[i : i + 1], editor, labels[i], target)])
+            heads.append("truth")
+    named = [f"{s:g}" for s in strengths]
+    title = f"{readable(attribute)}: {getattr(editor, 'name', type(editor).__name__)}"
+    return table(rows, ["input", *named], heads if len(rows) > 1 else None, scale, title=title)
+
+
+def edits(editor: Any, image: Tensor, label: Tensor, target: Tensor) -> Tensor:
+    """One face (3, S, S) edited to each target (k, n): float (k, 3, S, S)."""
+    k = len(target)
+    return editor.edit(image.expand(k, -1, -1, -1), label.expand(k, -1), target).cpu()
+
+
+def _truths(person: Any, editor: Any, label: Tensor, target: Tensor) -> list[Tensor]:
+    answers = [true_answer(person, editor.attributes, label, t) for t in target]
+    return [faces.render(answer, size=editor.size)[0].cpu() for answer in answers]
+
+
+def sheet(
+    editor: Any,
+    images: Tensor,
+    labels: Tensor,
+    attributes: Sequence[str] | None = None,
+    *,
+    people: Any = None,
+    scale: int | None = None,
+) -> Image.Image:
+    """Every attribute inverted, one at a time. One row a face; columns: input, reconstruction, one an edit.
+
+    images float (B, 3, S, S) in [-1, 1]; labels float (B, n), 0/1, in the editor's order; attributes: those to show
+    (default: all the editor has). The sign under an edit says which way it went: + put on, - taken away. With
+    `people` each row has the true answers under it. Raises UnknownAttribute, ValueError as `strip` does.
+    """
+    images, labels = _batched(editor, images, labels)
+    names = list(editor.attributes if attributes is None else attributes)
+    places = [attribute_index(editor.attributes, name) for name in names]
+    rows, heads, notes = [], [], []
+    for i, image in enumerate(images):
+        opposite = (1 - labels[i]).tolist()
+        target = torch.stack(
+            [asked(labels[i], editor.attributes, names[k], opposite[j]) for k, j in enumerate(places)]
+        )
+        again = editor.reconstruct(image[None], labels[i : i + 1]).cpu()
+        rows.append([image, again[0], *edits(editor, image, labels[i], target)])
+        heads.append(f"face {i}")
+        notes.append(["", "", *("+" if labels[i, j] < 0.5 else "-" for j in places)])
+        if people is not None:
+            rows.append([None, None, *_truths(people[i : i + 1], editor, labels[i], target)])
+            heads.append("truth")
+            notes.append(None)
+    columns = ["input", "recon-\nstruction", *(n.replace("_", "\n") for n in names)]
+    return table(rows, columns, heads, scale, notes)
+
+
+def _batched(editor: Any, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    if torch.is_tensor(images) and images.dim() == 3:
+        images = images[None]
+    check_images(images, size=editor.size)
+    if torch.is_tensor(labels) and labels.dim() == 1:
+        labels = labels[None]
+    check_labels(labels, editor.attributes, len(images), binary=True)
+    return images.cpu(), labels.float().cpu()
+
+
+def table(
+    rows: list[list[Tensor | None]],
+    columns: Sequence[str],
+    heads: Sequence[str] | None,
+    scale: int | None,
+    notes: list[list[str] | None] | None = None,
+    title: str | None = None,
+) -> Image.Image:
+    """Tiles in a grid with a text over each column and, if given, before each row, on each tile, over all."""
+    size = next(t for row in rows for t in row if t is not None).shape[-1]
+    scale = scale or max(1, min(128, 960 // len(columns)) // size)
+    tile = size * scale
+    font = ImageFont.load_default(max(11, min(14, tile // 6)))
+    line = round(font.size * 1.25)
+    head = 0 if title is None else round(line * 1.3)
+    top = head + line * max(text.count("\n") + 1 for text in columns) + GAP
+    left = 0 if heads is None else round(max(font.getlength(text) for text in heads)) + 2 * GAP
+    page = Image.new("RGB", (left + len(columns) * (tile + GAP) + GAP, top + len(rows) * (tile + GAP)), PAPER)
+    draw = ImageDraw.Draw(page)
+    if title is not None:
+        draw.text((left + GAP, GAP), title, fill=INK, font=_fit(title, font, page.width - left - 2 * GAP))
+    for c, text in enumerate(columns):
+        middle = left + GAP + c * (tile + GAP) + tile / 2
+        lines = text.split("\n")
+        for k, words in enumerate(lines):  # the last line sits on the tiles, whatever the number of lines
+            place = (middle, top - GAP - (len(lines) - k) * line)
+            draw.text(
+                place, words, fill=SOFT if title else INK, font=_fit(words, font, tile + GAP), anchor="ma"
+            )
+    for r, row in enumerate(rows):
+        y = top + r * (tile + GAP)
+        if heads is not None:
+            draw.text((left - GAP, y + tile / 2), heads[r], fill=SOFT, font=font, anchor="rm")
+        for c, image in enumerate(row):
+            if image is None:
+                continue
+            x = left + GAP + c * (tile + GAP)
+            page.paste(to_pil(image, tile), (x, y))
+            note = notes[r][c] if notes is not None and notes[r] is not None else ""
+            if note == FRAME:
+                draw.rectangle((x - 2, y - 2, x + tile + 1, y + tile + 1), outline=BLUE, width=3)
+            elif note:
+                draw.rounded_rectangle((x + 2, y + 2, x + line, y + line), 3, fill=PAPER)
+                draw.text((x + 1 + line / 2, y + 1 + line / 2), note, fill=INK, font=font, anchor="mm")
+    return page
+
+
+def _fit(words: str, font: Any, width: float) -> Any:
+    """The font, made smaller until the words fit."""
+    while font.getlength(words) > width and font.size > 8:
+        font = ImageFont.load_default(font.size - 1)
+    return font
