@@ -54,6 +54,9 @@ class TrueAnswer:
     ) -> None:
         self.attributes, self.size = faces.check_attributes(attributes), size
         self.people = people
+        # A target does not always say which of its changes was asked for and which follow from it (hair on a bald head
+        # brings its fringe along, a fringe brings the hair). The exam tells this editor, and no other.
+        self.asked: str | None = None
         self._number: dict[bytes, int] = {}
         for start in range(0, len(people), chunk):
             images = faces.render_uint8(people[start : start + chunk], size=size).cpu()
@@ -65,7 +68,7 @@ class TrueAnswer:
         return 0
 
     def edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        """(B, 3, S, S) in [-1, 1], two times (B, n) -> the true pictures of the same people with the target's attributes.
+        """(B, 3, S, S) in [-1, 1], two times (B, n) -> true pictures of these people with the target's attributes.
 
         Raises:
             ValueError: if a picture shows nobody it knows.
@@ -85,6 +88,8 @@ class TrueAnswer:
                 continue
             one = people.with_attribute(name, torch.where(changed[:, column], strength[:, column], 0.0))
             touched = (one.attributes != people.attributes).sum(1)
+            if name == self.asked:
+                touched = torch.zeros_like(touched)
             fits = (
                 (one.labels(self.attributes) > 0.5).eq(asked).all(1) & changed[:, column] & (touched < fewest)
             )
@@ -104,7 +109,7 @@ class TrueAnswer:
         numbers = [self._number.get(image.numpy().tobytes(), -1) for image in faces.to_uint8(images.cpu())]
         if -1 in numbers:
             raise ValueError(
-                f"TrueAnswer does not know the person in picture {numbers.index(-1)}: it edits only the {len(self.people)} "
-                f"people it was made with, drawn at {self.size} pixels"
+                f"TrueAnswer does not know the person in picture {numbers.index(-1)}: it edits only the "
+                f"{len(self.people)} people it was made with, drawn at {self.size} pixels"
             )
         return self.people[torch.tensor(numbers)]

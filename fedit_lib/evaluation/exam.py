@@ -113,7 +113,7 @@ def terciles(people: faces.People) -> dict[str, Tensor]:
 def slider_target(
     labels: Tensor, column: int, people: faces.People, names: Sequence[str], position: float
 ) -> Tensor:
-    """Labels (n, k) with one attribute at a slider's position, and its rivals gone where the face world lets them go."""
+    """Labels (n, k) with one attribute at a slider's position, its rivals gone where the face world drops them."""
     strength = min(max(position, faces.TYPICAL[0]), faces.TYPICAL[1])
     target = people.with_attribute(names[column], strength).labels(names).to(labels)
     target[:, column] = position

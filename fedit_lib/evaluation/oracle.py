@@ -35,7 +35,8 @@ REQUIRED_ACCURACY = 0.97  # below this mean the oracle is no judge, and the benc
 # Seconds in CI, and some ten minutes on two CPU cores.
 PROFILES = {
     "smoke": Profile(
-        name="smoke", size=64, steps=4, batch_size=16, faces=96, checkpoint_every=1000, log_every=1, options={"width": 8}
+        name="smoke", size=64, steps=4, batch_size=16, faces=96, checkpoint_every=1000, log_every=1,
+        options={"width": 8},
     ),
     "laptop": Profile(
         name="laptop", size=64, steps=7000, batch_size=64, faces=40_000, checkpoint_every=500, log_every=50,
@@ -194,7 +195,7 @@ class Oracle(Game):
         known = f", {accuracy:.1%} right on held-out people" if accuracy is not None else ", untrained"
         return f"Oracle({self.variant}, {len(self.attributes)} attributes, {self.size} px{known})"
 
-    # -- the game ---------------------------------------------------------------------------------------------------
+    # -- the game ----------------------------------------------------------------------
 
     def players(self) -> list[Player]:
         return [Player("oracle", (self.net,), self.loss, lr=1e-3, betas=(0.9, 0.999))]
@@ -226,7 +227,7 @@ class Oracle(Game):
     def config(self) -> dict[str, Any]:
         return dict(self._config)
 
-    # -- the judge --------------------------------------------------------------------------------------------------
+    # -- the judge ----------------------------------------------------------------------
 
     @property
     def device(self) -> torch.device:
@@ -277,7 +278,7 @@ class Oracle(Game):
         return [self.attributes.index(name) for name in names]
 
 
-# -- examples to learn from ---------------------------------------------------------------------------------------------
+# -- examples to learn from ----------------------------------------------------------------------
 
 
 class StrengthSet(FaceSet):
@@ -340,7 +341,7 @@ def accuracy_on_people(
     return {name: float(r / n) for name, r in zip(oracle.attributes, right, strict=True)}
 
 
-# -- training, saving, loading ------------------------------------------------------------------------------------------
+# -- training, saving, loading ----------------------------------------------------------------------
 
 
 def build(profile: str | Profile = "laptop", variant: str = "a", **overrides: Any) -> Oracle:

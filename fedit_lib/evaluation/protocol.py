@@ -6,6 +6,7 @@ library: anything with `attributes`, `edit` and `reconstruct` can be examined.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import time
 import warnings
@@ -19,6 +20,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from .. import faces as world
 from . import metrics
+from .baselines import TrueAnswer
 from .exam import Exam, Question, draw, exam, slider_target, terciles
 from .oracle import REQUIRED_ACCURACY, Oracle, load_oracle, weights_path
 from .scores import EXTRA, METRICS, Scores
@@ -87,8 +89,9 @@ def evaluate(
     for attribute in bar:
         bar.set_description(attribute)
         question = test.question(attribute)
-        per_person[attribute] = desk.answer(question, [d for d in (fid, inception) if d is not None])
-        slider[attribute] = desk.slide(attribute, slider_faces)
+        with desk.asking(attribute):
+            per_person[attribute] = desk.answer(question, [d for d in (fid, inception) if d is not None])
+            slider[attribute] = desk.slide(attribute, slider_faces)
 
     rebuilt = desk.rebuild()
     scores = Scores({name: None for name in (*METRICS, *EXTRA)})
@@ -134,7 +137,7 @@ def warn_of_oracle(oracle: Oracle, here: float) -> None:
         )
 
 
-# -- the editor at its desk ---------------------------------------------------------------------------------------------
+# -- the editor at its desk ----------------------------------------------------------------------
 
 
 class Desk:
@@ -145,7 +148,19 @@ class Desk:
     ) -> None:
         self.editor, self.names, self.test, self.device, self.judges = editor, names, test, device, judges
         self.labels = test.people.labels(names).cpu().float()
-        self.has_attention = callable(getattr(editor, "attention", None))
+        self.has_attention = None if callable(getattr(editor, "attention", None)) else False
+
+    @contextlib.contextmanager
+    def asking(self, attribute: str) -> Iterator[None]:
+        """Inside the ``with`` the face world, should it sit here, knows what is asked for (see `TrueAnswer`)."""
+        if not isinstance(self.editor, TrueAnswer):
+            yield
+            return
+        self.editor.asked = attribute
+        try:
+            yield
+        finally:
+            self.editor.asked = None
 
     def answer(self, question: Question, distances: list[FrechetInceptionDistance]) -> dict[str, Tensor]:
         """Everything that is measured once per person on one flipped attribute: name -> float (n,)."""
@@ -270,13 +285,14 @@ class Desk:
 
     def _attention(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor | None:
         """(B, H, W) in [0, 1], or None for an editor without a mask."""
-        if not self.has_attention:
+        if self.has_attention is False:
             return None
         with torch.no_grad():
             mask = self.editor.attention(images, labels, target)
-        if mask is None:
-            self.has_attention = False
+        if mask is None and not self.has_attention:
+            self.has_attention = False  # it never has one
             return None
+        self.has_attention = True
         expected = (len(images), 1, *images.shape[2:])
         if not isinstance(mask, Tensor) or tuple(mask.shape) != expected:
             raise ValueError(
@@ -357,7 +373,7 @@ def _introduce(
     )
 
 
-# -- FID ----------------------------------------------------------------------------------------------------------------
+# -- FID ----------------------------------------------------------------------
 
 
 class OracleFeatures(nn.Module):
@@ -384,7 +400,7 @@ def _fid(features: nn.Module) -> FrechetInceptionDistance:
         warnings.simplefilter(
             "ignore", UserWarning
         )  # "will save all extracted features": of states it does not have
-        return FrechetInceptionDistance(feature=features).set_dtype(torch.float64)
+        return FrechetInceptionDistance(feature=features)
 
 
 def _inception(weights: str | Path) -> FrechetInceptionDistance:
@@ -407,7 +423,7 @@ def _distance(fid: FrechetInceptionDistance) -> float | None:
     return max(round(float(fid.compute()), 4), 0.0)
 
 
-# -- summing up ---------------------------------------------------------------------------------------------------------
+# -- summing up ----------------------------------------------------------------------
 
 
 def _mean(values: Tensor) -> float | None:

@@ -1,0 +1,90 @@
+"""The leaderboard orders, averages over what is shared, and refuses to compare what cannot be compared."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from fedit_lib.evaluation import EXTRA, METRICS, Scores, leaderboard
+
+
+def made(name: str, accuracy: dict[str, float], psnr: float = 20.0, seed: int = 0, **others) -> Scores:
+    scores = Scores({metric: None for metric in (*METRICS, *EXTRA)})
+    scores["accuracy"] = {"mean": sum(accuracy.values()) / len(accuracy), "per_attribute": accuracy}
+    for metric, value in (("region_psnr", psnr), ("region_psnr_of_doing_nothing", 15.0)):
+        scores[metric] = {"mean": value, "per_attribute": dict.fromkeys(accuracy, value)}
+    scores["about"] = {"editor": name, "attributes": list(accuracy), "faces": 10, "seed": seed, "size": 64}
+    scores.update(others)
+    return scores
+
+
+@pytest.fixture
+def pair() -> list[Scores]:
+    return [
+        made("Weak", {"Bangs": 0.5, "Smiling": 0.7}, psnr=18.0, fid=9.0),
+        made("Strong", {"Bangs": 0.6, "Male": 0.0}, psnr=25.0, fid=3.0),
+    ]
+
+
+def test_best_first_by_any_metric(pair):
+    assert leaderboard(pair).order == ["Strong", "Weak"]
+    assert leaderboard(pair, by="fid").order == ["Strong", "Weak"]  # less is better
+    assert leaderboard(pair, by="accuracy", common=False).order == ["Weak", "Strong"]
+    assert leaderboard(pair, by="mask_ap").order == ["Weak", "Strong"]  # none has it: as given
+    with pytest.raises(KeyError, match="region_psnr"):
+        leaderboard(pair, by="beauty")
+
+
+def test_means_are_over_shared_attributes(pair):
+    board = leaderboard(pair, by="accuracy")
+    assert board.attributes == ("Bangs",)
+    assert board.value("Weak", "accuracy") == 0.5
+    assert board.order == ["Strong", "Weak"]
+    assert leaderboard(pair, common=False).value("Weak", "accuracy") == pytest.approx(0.6)
+
+
+def test_other_people_cannot_be_compared(pair):
+    with pytest.raises(ValueError, match=r"different people.*seed 3"):
+        leaderboard([*pair, made("Elsewhere", {"Bangs": 1.0}, seed=3)])
+    with pytest.raises(ValueError, match="at least one"):
+        leaderboard([])
+
+
+def test_table_json_and_plot(pair, tmp_path):
+    board = leaderboard({"first": pair[0], "second": pair[1]})
+    text = io.StringIO()
+    Console(file=text, width=200).print(board.table())
+    lines = text.getvalue().splitlines()
+    assert [line.split()[1] for line in lines if "first" in line or "second" in line] == ["second", "first"]
+    assert "mask" not in text.getvalue()  # nobody has one
+    data = json.loads(board.to_json(tmp_path / "board.json"))
+    assert data == json.loads((tmp_path / "board.json").read_text())
+    assert [row["name"] for row in data["editors"]] == ["second", "first"]
+    assert data["editors"][0]["mask_ap"] is None
+    figure = board.plot(tmp_path / "board.png")
+    assert (tmp_path / "board.png").read_bytes().startswith(b"\x89PNG")
+    assert len([a for a in figure.axes if a.get_visible()]) == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["board.json", "board.png"]
+    with pytest.raises(KeyError, match="no metric"):
+        board.plot(metrics=["beauty"])
+
+
+def test_scores_from_files_and_two_of_one_name(pair, tmp_path):
+    pair[0].to_json(tmp_path / "weak.json")
+    board = leaderboard([tmp_path / "weak.json", pair[0]])
+    assert sorted(board.order) == ["Weak", "Weak'"]
+
+
+def test_a_score_prints_itself(pair):
+    text = io.StringIO()
+    Console(file=text, width=200).print(pair[0].table())
+    assert "0.600" in text.getvalue() and "Smiling" in text.getvalue()
+    assert (
+        repr(pair[0])
+        == "Scores(Weak, accuracy=0.600, preservation=-, region_psnr=18.0, reconstruction_psnr=-)"
+    )
+    with pytest.raises(KeyError, match="no metric"):
+        pair[0].mean("beauty")

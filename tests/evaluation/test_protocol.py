@@ -1,0 +1,255 @@
+"""Floor, ceiling, and editors that break the rules."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import pytest
+import torch
+from evaluation_toy import NAMES
+
+from fedit_lib import faces
+from fedit_lib.evaluation import METRICS, DoNothing, Exam, OracleWarning, Scores, TrueAnswer, evaluate
+from fedit_lib.evaluation.exam import exam, terciles
+from fedit_lib.evaluation.metrics import PSNR_CAP
+from fedit_lib.evaluation.oracle import Oracle
+
+
+@pytest.fixture(scope="module")
+def true_scores(small_exam, knowing) -> Scores:
+    editor = TrueAnswer(small_exam.people, NAMES, size=32)
+    return evaluate(
+        editor, questions=small_exam, oracle=knowing, oracle_b=knowing, slider_faces=10, progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def idle_scores(small_exam, knowing) -> Scores:
+    editor = DoNothing(NAMES, size=32)
+    return evaluate(
+        editor, questions=small_exam, oracle=knowing, oracle_b=knowing, slider_faces=10, progress=False
+    )
+
+
+def test_the_true_answer_is_the_ceiling(true_scores):
+    for metric in ("accuracy", "accuracy_b", "preservation", "counterfactual_ssim", "reconstruction_ssim"):
+        assert true_scores.mean(metric) == pytest.approx(1.0, abs=1e-4), metric
+    for metric in ("counterfactual_psnr", "region_psnr", "reconstruction_psnr"):
+        assert true_scores.mean(metric) == PSNR_CAP, metric
+    assert true_scores.mean("leakage") == 0
+    assert true_scores.mean("fid") == pytest.approx(0, abs=1e-3)
+    assert true_scores.mean("slider_reach") == pytest.approx(1, abs=0.2)
+    assert true_scores.mean("slider_rank") > 0.9
+    assert true_scores.beats_nothing() == list(NAMES)
+
+
+def test_doing_nothing_is_the_floor(idle_scores):
+    assert idle_scores.mean("accuracy") == 0  # the judge knows better
+    assert idle_scores.mean("leakage") == 0
+    assert idle_scores["region_psnr"] == idle_scores["region_psnr_of_doing_nothing"]
+    assert 0 < idle_scores.mean("region_psnr") < 40
+    assert idle_scores.mean("reconstruction_psnr") == PSNR_CAP
+    assert idle_scores.mean("slider_rank") == 0
+    assert idle_scores.mean("slider_reach") == pytest.approx(0)
+    assert idle_scores.mean("fid") > 1e-4
+    assert idle_scores.beats_nothing() == []
+
+
+def test_doing_nothing_scores_what_the_oracle_gets_wrong(small_exam):
+    oracle = Oracle(size=32, width=8)
+    with pytest.warns(OracleWarning, match="fedit train oracle"):
+        scores = evaluate(
+            DoNothing(NAMES, 32),
+            questions=small_exam,
+            oracle=oracle,
+            oracle_b=oracle,
+            slider_faces=2,
+            progress=False,
+        )
+    own = scores["about"]["oracle"]["accuracy"]["per_attribute"]
+    assert 0.05 < sum(own.values()) / len(own) < 0.95  # untrained: right and wrong, or this proves nothing
+    for name in NAMES:
+        assert scores["accuracy"]["per_attribute"][name] == pytest.approx(1 - own[name], abs=1e-6)
+
+
+def test_preservation_falls_when_another_attribute_moves(small_exam, knowing):
+    """An entangled editor: whoever it gives a fringe to, it gives glasses too (and takes both away together)."""
+
+    class Entangled(TrueAnswer):
+        def edit(self, images, labels, target):
+            target = target.clone()
+            moved = target[:, 0] != labels[:, 0]
+            target[:, 1] = torch.where(moved, 1 - labels[:, 1], target[:, 1])
+            return super().edit(images, labels, target)
+
+    names = ("Bangs", "Eyeglasses")
+    both = small_exam.question("Bangs").truth
+    flipped = 1 - small_exam.people.labels(["Eyeglasses"])[:, 0]
+    knowing.learn(both.with_attribute("Eyeglasses", torch.where(flipped > 0.5, 0.9, 0.1)), 32)
+    scores = evaluate(
+        Entangled(small_exam.people, names, 32),
+        questions=small_exam,
+        oracle=knowing,
+        slider_faces=0,
+        progress=False,
+    )
+    assert scores["preservation"]["per_attribute"]["Eyeglasses"] == 1
+    assert scores["preservation"]["per_attribute"]["Bangs"] == 0
+    assert scores["accuracy"]["mean"] == 1  # which accuracy alone would never tell
+    assert scores["leakage"]["per_attribute"]["Bangs"] > 0.5
+    assert scores["slider_rank"]["mean"] is None
+
+
+def test_scores_have_the_names_of_the_design_and_survive_json(true_scores, tmp_path):
+    assert set(METRICS) <= set(true_scores)
+    for name in METRICS:
+        value = true_scores[name]
+        assert value is None or isinstance(value, int | float) or set(value) == {"mean", "per_attribute"}, (
+            name
+        )
+    assert true_scores["mask_ap"] is None and true_scores["mask_iou"] is None
+    assert list(true_scores["accuracy"]["per_attribute"]) == list(NAMES)
+    assert true_scores["parameters"] == 0
+    assert true_scores["ms_per_edit"] > 0
+    path = tmp_path / "scores.json"
+    true_scores.to_json(path)
+    assert Scores.from_json(path) == true_scores
+    assert json.loads(path.read_text())["about"]["faces"] == 24
+    assert [p.name for p in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_files_that_hold_no_scores_are_named(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    (tmp_path / "b.json").write_text('{"accuracy": 1}')
+    with pytest.raises(ValueError, match=r"a\.json is not JSON"):
+        Scores.from_json(tmp_path / "a.json")
+    with pytest.raises(ValueError, match=r"b\.json holds no scores.*preservation"):
+        Scores.from_json(tmp_path / "b.json")
+
+
+def test_attention_is_compared_with_the_true_region(small_exam, knowing):
+    region = small_exam.question("Eyeglasses").region
+
+    class Seeing(DoNothing):
+        def attention(self, images, labels, target):
+            who = [self.number[i.numpy().tobytes()] for i in faces.to_uint8(images)]
+            return region[who][:, None].float()
+
+    editor = Seeing(["Eyeglasses"], 32)
+    editor.number = {image.numpy().tobytes(): i for i, image in enumerate(small_exam.images)}
+    scores = evaluate(editor, questions=small_exam, oracle=knowing, slider_faces=0, progress=False)
+    assert scores.mean("mask_ap") == pytest.approx(1)
+    assert scores.mean("mask_iou") == pytest.approx(1)
+    assert (
+        scores["preservation"] is None or scores["preservation"]["mean"] is None
+    )  # there is no other attribute
+
+
+class Plain:
+    """A learner's own editor: nothing inherited, nothing but what is needed."""
+
+    attributes = ("Eyeglasses",)
+    size = 32
+
+    def edit(self, images, labels, target):
+        return images
+
+    def reconstruct(self, images, labels):
+        return images
+
+
+def examine(editor, small_exam, knowing, **settings):
+    return evaluate(editor, questions=small_exam, oracle=knowing, slider_faces=0, progress=False, **settings)
+
+
+def test_an_editor_needs_to_inherit_nothing(small_exam, knowing):
+    scores = examine(Plain(), small_exam, knowing)
+    assert scores.name == "Plain"
+    assert scores["parameters"] is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda x: x[:, :1], r"Plain\.edit must return a tensor \(24, 3, 32, 32\).*\(24, 1, 32, 32\)"),
+        (lambda x: None, "not a NoneType"),
+        (lambda x: faces.to_uint8(x), "to_float"),
+        (lambda x: x + 1.5, r"must stay in \[-1, 1\]; it reached"),
+        (lambda x: x * float("nan"), "NaN"),
+    ],
+)
+def test_answers_that_are_no_pictures_are_refused(answer, message, small_exam, knowing):
+    editor = Plain()
+    editor.edit = lambda images, labels, target: answer(images)
+    with pytest.raises(ValueError, match=message):
+        examine(editor, small_exam, knowing)
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"), [(torch.ones(24, 32, 32), r"\(24, 1, 32, 32\)"), (None, "0, 1")]
+)
+def test_attention_of_the_wrong_shape_or_range_is_refused(mask, message, small_exam, knowing):
+    editor = Plain()
+    editor.attention = lambda *_: torch.full((24, 1, 32, 32), 2.0) if mask is None else mask
+    with pytest.raises(ValueError, match=message):
+        examine(editor, small_exam, knowing)
+
+
+def test_unknown_and_unedited_attributes_are_named(small_exam, knowing):
+    with pytest.raises(faces.UnknownAttribute, match="Eyeglasses"):
+        examine(Plain(), small_exam, knowing, attributes=["Eyeglases"])
+    with pytest.raises(faces.UnknownAttribute, match="Plain does not edit 'Smiling'; it edits Eyeglasses"):
+        examine(Plain(), small_exam, knowing, attributes=["Smiling"])
+    editor = Plain()
+    editor.attributes = "Eyeglasses"
+    with pytest.raises(ValueError, match="must list the names"):
+        examine(editor, small_exam, knowing)
+    with pytest.raises(ValueError, match="no method edit"):
+        examine(object(), small_exam, knowing)
+    with pytest.raises(ValueError, match="64 pixels"):
+        examine(DoNothing(["Bangs"], 32), Exam(4, size=64), knowing)
+
+
+def test_the_true_editor_knows_its_own_people_only(small_exam):
+    editor = TrueAnswer(small_exam.people, NAMES, 32)
+    strangers = faces.render(faces.sample(2, seed=9), size=32)
+    with pytest.raises(ValueError, match="does not know the person in picture 0"):
+        editor.reconstruct(strangers, torch.zeros(2, len(NAMES)))
+
+
+def test_exams_ask_the_test_split_and_are_kept():
+    first = exam(8, seed=1, size=32)
+    assert exam(8, seed=1, size=32) is first
+    expected = faces.sample(8, seed=faces.SEEDS["test"].start + 1, correlated=False)
+    assert torch.equal(first.people.attributes, expected.attributes)
+    question = first.question("Bangs")
+    assert torch.equal(question.wanted, 1 - first.people.labels(["Bangs"])[:, 0])
+    assert torch.equal(question.truth.labels(["Bangs"])[:, 0], question.wanted)
+    changed = (question.images != first.images).any(1)
+    assert changed.flatten(1).any(1).all()
+    assert not (changed & ~question.region).any()
+    with pytest.raises(ValueError, match="outside the test split"):
+        exam(8, seed=-1)
+    with pytest.raises(ValueError, match="at least one face"):
+        exam(0)
+
+
+def test_terciles_share_out_everyone_by_skin_tone(small_exam):
+    parts = terciles(small_exam.people)
+    assert sorted(torch.cat(list(parts.values())).tolist()) == list(range(24))
+    tone = small_exam.people.tone
+    assert tone[parts["dark"]].max() <= tone[parts["middle"]].min() <= tone[parts["light"]].min()
+
+
+def test_skin_tones_are_scored_apart(true_scores, idle_scores):
+    assert set(true_scores["tone"]["accuracy"]) == {"dark", "middle", "light"}
+    assert set(true_scores["tone"]["accuracy"].values()) == {1.0}
+    thirds = idle_scores["tone"]["region_psnr"].values()
+    assert sum(thirds) / 3 == pytest.approx(idle_scores.mean("region_psnr"), abs=1.0)
+
+
+def test_a_good_oracle_is_not_warned_of(small_exam, knowing):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", OracleWarning)
+        examine(Plain(), small_exam, knowing)
