@@ -1,10 +1,10 @@
 """What the critic and the generator of a GAN minimise, in three modes.
 
-| mode    | the critic minimises                    | the generator minimises | source                      |
-| ------- | --------------------------------------- | ----------------------- | --------------------------- |
-| "wgan"  | mean D(fake) - mean D(real)             | -mean D(fake)           | Arjovsky et al. 2017        |
-| "lsgan" | mean (D(real) - 1)^2 + mean D(fake)^2   | mean (D(fake) - 1)^2    | Mao et al. 2017, without 1/2 |
-| "dcgan" | BCE(D(real), 1) + BCE(D(fake), 0)       | BCE(D(fake), 1)         | Goodfellow et al. 2014, the non-saturating form |
+| mode    | the critic minimises                  | the generator minimises | source                          |
+| ------- | ------------------------------------- | ----------------------- | ------------------------------- |
+| "wgan"  | mean D(fake) - mean D(real)           | -mean D(fake)           | Arjovsky et al. 2017            |
+| "lsgan" | mean (D(real) - 1)^2 + mean D(fake)^2 | mean (D(fake) - 1)^2    | Mao et al. 2017, without 1/2    |
+| "dcgan" | BCE(D(real), 1) + BCE(D(fake), 0)     | BCE(D(fake), 1)         | Goodfellow 2014, not saturating |
 
 Scores are what the critic's last layer gives, without a sigmoid, and of any shape: (B,) or a map of patches.
 """

@@ -43,18 +43,30 @@ def load_editor(name: str, device: str | torch.device = "auto", path: str | Path
     Raises UnknownPaper; WeightsError for a file that is missing, damaged, changed, or of another paper.
     """
     module = paper(name)
-    path = Path(path) if path is not None else WEIGHTS / f"{name}.safetensors"
-    states, receipt = load_weights(path)
+    if path is None:
+        path = WEIGHTS / f"{name}.safetensors"
+        states, receipt = load_weights(path)
+    else:  # one's own weights may be of any size
+        path = Path(path)
+        states, receipt = load_weights(path, limit_mb=None)
     found = receipt.get("paper")
     if found != name:
-        fix = f"load_editor({found!r}, path=...)" if found in PAPERS else f"weights made by `fedit export {name}`"
+        fix = (
+            f"load_editor({found!r}, path=...)"
+            if found in PAPERS
+            else "weights that `fedit export` made from its run"
+        )
         raise WeightsError(f"{path.name} holds weights of {found!r}, not of {name!r}: use {fix}")
     try:
         return module.editor(states, receipt, device=pick_device(device))
     except (KeyError, TypeError, RuntimeError) as error:
+        # torch lists every parameter that does not fit; the first will do
+        reason = (
+            f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split("\n")[:2])
+        )
         raise WeightsError(
-            f"{path.name} does not fit {module.TITLE} as its receipt describes it ({error}): "
-            f"export the weights again with `fedit export {name}`"
+            f"{path.name} does not fit {module.TITLE} as its receipt describes it ({reason}): "
+            f"export it again with `fedit export`"
         ) from error
 
 

@@ -16,6 +16,7 @@ The file reads like the paper: networks, loss terms, the game between the player
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -76,9 +77,7 @@ class Encoder(nn.Module):
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()
         sizes = [3, *widths(width, depth)]
-        self.layers = nn.ModuleList(
-            conv_block(i, o, norm="batch", act="leaky") for i, o in zip(sizes, sizes[1:], strict=False)
-        )
+        self.layers = nn.ModuleList(conv_block(i, o, norm="batch", act="leaky") for i, o in pairwise(sizes))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = []
@@ -134,7 +133,7 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = [3, *widths(width, depth)]
         self.body = nn.Sequential(
-            *(conv_block(i, o, norm="instance", act="leaky") for i, o in zip(sizes, sizes[1:], strict=False)),
+            *(conv_block(i, o, norm="instance", act="leaky") for i, o in pairwise(sizes)),
             nn.Flatten(),
         )
         features = sizes[-1] * (size // 2**depth) ** 2
@@ -259,7 +258,9 @@ class AttGAN(Game):
     def players(self) -> list[Player]:
         return [
             Player("critic", (self.discriminator,), self.critic_loss, lr=self.lr, betas=(0.5, 0.999)),
-            Player("generator", (self.encoder, self.decoder), self.generator_loss, lr=self.lr, betas=(0.5, 0.999)),
+            Player(
+                "generator", (self.encoder, self.decoder), self.generator_loss, lr=self.lr, betas=(0.5, 0.999)
+            ),
         ]
 
     def critic_loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -300,7 +301,8 @@ class AttGAN(Game):
             )
         if batch.images.shape[-2:] != (self.size, self.size):
             raise ValueError(
-                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels, this game is built for size {self.size}"
+                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels, this game is built for "
+                f"size {self.size}"
             )
         return batch
 
@@ -318,7 +320,11 @@ class AttGAN(Game):
 def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
     """The attribute names as a tuple. Raises ValueError unless they are one or more different names."""
     names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
-    if not names or len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
+    if (
+        not names
+        or len(set(names)) != len(names)
+        or not all(isinstance(name, str) and name for name in names)
+    ):
         raise ValueError(f"attributes must be one or more different names, not {list(names)}")
     return names
 
@@ -361,7 +367,9 @@ PROFILES = {
 }
 
 
-def build(profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any) -> AttGAN:
+def build(
+    profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any
+) -> AttGAN:
     """A fresh game of a profile ("smoke", "laptop", "paper"), with any constructor argument overridden."""
     if isinstance(profile, str):
         if profile not in PROFILES:

@@ -44,10 +44,10 @@ class Editor:
     def edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
         """The faces with the target attributes.
 
-        images: float (B, 3, size, size) in [-1, 1]. labels: (B, n) 0/1, the attributes that they have.
-        target: (B, n) strengths, 0 absent to 1 present; from -1 to 2, outside 0..1 exaggerated.
+        images: float (B, 3, size, size) in [-1, 1]. labels: float (B, n) in [0, 1], the attributes that they have.
+        target: float (B, n) strengths, 0 absent to 1 present; from -1 to 2, outside 0..1 exaggerated.
         Returns float (B, 3, size, size) in [-1, 1], on the images' device. Raises ValueError for another shape,
-        range or dtype.
+        range or dtype, TypeError for what is no tensor.
         """
         images, labels, target = self._check(images, labels, target)
         return self._in_chunks(self._edit, images, labels, target)
@@ -108,17 +108,22 @@ class Editor:
         # no_grad rather than inference_mode: what comes out may be used in someone's own training
         with torch.no_grad():
             parts = [
-                function(*(tensor[i : i + CHUNK].to(self.device) for tensor in (images, *columns))).to(images.device)
+                function(*(tensor[i : i + CHUNK].to(self.device) for tensor in (images, *columns))).to(
+                    images.device
+                )
                 for i in range(0, len(images), CHUNK)
             ]
         return torch.cat(parts) if parts else torch.empty_like(images)
 
 
 def check_target(target: Tensor, attributes: Sequence[str], batch: int) -> None:
-    """Raise ValueError unless target is a floating (batch, n) tensor of strengths in [-1, 2]."""
-    if not isinstance(target, Tensor) or not target.is_floating_point():
-        kind = target.dtype if isinstance(target, Tensor) else type(target).__name__
-        raise ValueError(f"target must be a float tensor of strengths, not {kind}: use target.float()")
+    """Raise TypeError or ValueError unless target is a floating (batch, n) tensor of strengths in [-1, 2]."""
+    if not isinstance(target, Tensor):
+        raise TypeError(
+            f"target must be a torch tensor, not {type(target).__name__}: torch.as_tensor(...) makes one"
+        )
+    if not target.is_floating_point():
+        raise ValueError(f"target must be floats, the strengths, not {target.dtype}: use target.float()")
     if tuple(target.shape) != (batch, len(attributes)):
         raise ValueError(
             f"target has shape {tuple(target.shape)}, expected ({batch}, {len(attributes)}): a row a face, "

@@ -49,7 +49,7 @@ def test_the_players_pull_fake_scores_apart(mode, scores):
 
 @pytest.mark.parametrize("loss", [lambda m: critic_loss(REAL, FAKE, m), lambda m: generator_loss(FAKE, m)])
 def test_unknown_mode_lists_the_known(loss):
-    with pytest.raises(ValueError, match="'hinge'.*wgan, lsgan, dcgan"):
+    with pytest.raises(ValueError, match=r"'hinge'.*wgan, lsgan, dcgan"):
         loss("hinge")
 
 
