@@ -60,6 +60,6 @@ def read_checkpoint(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     ]
     if differences:
         raise CheckpointError(
-            f"{path} belongs to another training: {'; '.join(differences)}. {fix.capitalize()}"
+            f"{path} belongs to another training: {'; '.join(differences)}. To go on, {fix}"
         )
     return state

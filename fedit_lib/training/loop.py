@@ -116,8 +116,8 @@ def fit(
                 bar.update()
                 due = Due(run.step, steps, checkpoint_every, log_every, validate_every)
                 stopping = agree(fabric, stop.asked)
-                if due.log or due.validate:
-                    valid = run_validation(run, validate) if due.validate and not stopping else {}
+                valid = run_validation(run, validate) if due.validate and not stopping else {}
+                if due.log or valid:
                     run.log(due.log, valid)
                     bar.set_postfix({k: f"{v:.3g}" for k, v in run.latest().items()}, refresh=False)
                 if due.checkpoint or stopping:
@@ -364,6 +364,7 @@ class Run:
         atomic_write(self.out / "run.json", json.dumps(facts, indent=2) + "\n")
 
     def close(self) -> History:
+        self.fabric.barrier()  # when fit returns, the files are there for every process
         self.history.seconds = self.seconds
         return self.history
 
