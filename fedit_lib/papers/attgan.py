@@ -11,6 +11,20 @@ face must come back as it was. Hence the title.
     x_a' = Dec(z, a)
 
 The file reads like the paper: networks, loss terms, the game between the players, sizes, the trained editor.
+
+Where the paper, the authors' code (TF) and the PyTorch port that most people run disagree, and what is done here:
+
+- The classification loss is a sum over the attributes in the paper, a mean in both codes. Here: a mean.
+- Labels reach the decoder as -1/+1 in TF, as -1/2 and +1/2 in the port. Here: as in the port.
+- Test pictures of both codes show the edited attribute at *twice* the trained strength (`test_int`). Here 1 means 1;
+  ask for a strength of 1.5 to see what they show.
+- The discriminator's fully connected layers are normalised in the paper, not in the codes. Here: not.
+- The decoder's injection of the attributes after its first layer is in the paper, and off by default in the port.
+  Here: on.
+- The learning rate drops at half-time: to a tenth in the port (whose comment says "half"), linearly in TF. Here: to
+  a tenth, at `lr_drop`.
+- The port steadies "lsgan" and "dcgan" by a penalty around the real images (DRAGAN). Here: the same.
+- Only this course keeps a running average (EMA) of the generator, and only at course size.
 """
 
 from __future__ import annotations
