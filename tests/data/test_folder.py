@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+from data_trees import write_photos
+from PIL import Image
+
+from fedit_lib import faces
+from fedit_lib.data import DataError, folder
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return tmp_path / "photos", write_photos(tmp_path / "photos")
+
+
+def table(path, text):
+    (path / "attributes.csv").write_text(text)
+
+
+def test_reads_everything(photos):
+    path, people = photos
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = folder(path, size=48)
+    assert data.attributes == ("Smiling", "Eyeglasses") and data.report.skipped == {}
+    assert torch.equal(data.labels, people.labels(["Smiling", "Eyeglasses"]))
+    assert torch.equal(data.images, faces.render_uint8(people, size=48)), "the centre square, untouched"
+    assert str(data.report) == "6 images read, 0 skipped"
+    assert folder(path, size=16, attributes=["Eyeglasses"]).images.shape == (6, 3, 16, 16)
+
+
+@pytest.mark.parametrize("separator,absent", [(",", "-1"), (";", "0"), ("\t", "-1")])
+def test_codes_and_separators(photos, separator, absent):
+    path, people = photos
+    rows = people.labels(["Smiling"])[:, 0].int().tolist()
+    lines = [f"image{separator} Smiling"] + [f"p{i}.png{separator} {v or absent}" for i, v in enumerate(rows)]
+    (path / "attributes.csv").write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
+    assert folder(path, size=8).labels[:, 0].tolist() == rows
+
+
+def test_skipped_and_why(photos):
+    path, _ = photos
+    (path / "p1.png").write_bytes((path / "p1.png").read_bytes()[:60])
+    (path / "p2.png").write_text("not an image")
+    (path / "notes.txt").write_text("not an image either, and nobody says it is")
+    table(
+        path,
+        "file,Smiling,Eyeglasses\np0.png,1,0\np1.png,1,0\np2.png,0,1\np3.png,1,yes\np4.png,1\ngone.png,0,0\n"
+        "\np0.png,0,0\n",
+    )
+    with pytest.warns(UserWarning, match="1 images read, 7 skipped"):
+        data = folder(path, size=16)
+    assert data.report.kept == ["p0.png"] and data.labels.tolist() == [[1.0, 0.0]]
+    skipped = data.report.skipped
+    assert set(skipped) == {"p1.png", "p2.png", "p3.png", "p4.png", "p5.png", "gone.png", "p0.png (line 9)"}
+    assert "does not decode" in skipped["p1.png"] and "does not decode" in skipped["p2.png"]
+    assert skipped["p3.png"] == "line 5: Eyeglasses is 'yes', not 1 or 0 (or 1 or -1)"
+    assert skipped["p4.png"] == "line 6 has 1 values for 2 attributes"
+    assert skipped["p5.png"] == "has no row in the table"
+    assert "no such image" in skipped["gone.png"] and "already" in skipped["p0.png (line 9)"]
+    assert all(name in str(data.report) for name in skipped)
+    assert data.report.short(2).endswith("... and 5 more")
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    path = tmp_path / "one"
+    path.mkdir()
+    picture = Image.new("RGB", (40, 40), "black")
+    picture.paste("white", (0, 0, 40, 20))  # bright above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    picture.save(path / "a.jpg", exif=exif, quality=95)
+    (path / "t.csv").write_text("file,Smiling\na.jpg,1\n")
+    image = folder(path, size=8).images[0].float().mean(0)
+    assert image[:, 5:].min() > 200 and image[:, :3].max() < 55  # bright on the right
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ("file,Smiling\np0.png,0\np1.png,-1\n", "both 0 and -1"),
+        ("file\np0.png\n", "must name the columns"),
+        ("file,Smiling,Smiling\np0.png,1,1\n", "must name the columns"),
+        ("", "must name the columns"),
+        ("file,Smiling\nq.png,1\n", r"no image in .* can be used"),
+    ],
+)
+def test_useless_tables(photos, text, message):
+    table(photos[0], text)
+    with pytest.raises(DataError, match=message):
+        folder(photos[0])
+
+
+def test_what_is_missing_is_named(photos, tmp_path):
+    path, _ = photos
+    with pytest.raises(DataError, match="there is no folder"):
+        folder(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"attributes\.csv has no attribute 'smiling'; did you mean Smiling"):
+        folder(path, attributes=["smiling"])
+    with pytest.raises(DataError, match=r"gone\.csv cannot be read"):
+        folder(path, table=path / "gone.csv")
+    (path / "attributes.csv").write_bytes("file,Größe\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        folder(path)
+    (path / "second.csv").write_text("file,Smiling\n")
+    with pytest.raises(DataError, match=r"several \(attributes\.csv, second\.csv\)"):
+        folder(path)
+    for file in path.glob("*.csv"):
+        file.unlink()
+    with pytest.raises(DataError, match="needs a table of attributes"):
+        folder(path)
