@@ -396,7 +396,8 @@ class EditorPanel(widgets.VBox):
             layout=layout(flex_flow="row wrap", align_items="center", overflow="visible"),
         )
         controls = widgets.HBox(
-            [self._view, self._reset], layout=layout(flex_flow="row wrap", margin="6px 0 0 0")
+            [self._view, self._reset],
+            layout=layout(flex_flow="row wrap", align_items="center", margin="6px 0"),
         )
         left = widgets.VBox(
             [widgets.HBox(self._columns_shown), controls, self._numbers],
