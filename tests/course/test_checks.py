@@ -1,0 +1,167 @@
+"""The framework of the checks, and each exercise's planned wrong answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from fedit_lib.course import checks
+from fedit_lib.course.checks import CheckFailed, Exercise, all_exercises, expect, expect_close, expect_shape
+
+HINTS = {"value": ("v1", "v2", "v3"), "sign": ("s1", "s2", "s3"), "shape": ("f1", "f2", "f3")}
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exercise]:
+    monkeypatch.setattr(checks, "EXERCISES", {})
+    exercise = Exercise("demo", "double", hints=HINTS)
+
+    @exercise.step("the shape stays")
+    def _(answer) -> None:  # type: ignore[no-untyped-def]
+        expect_shape(answer(torch.ones(3)), (3,), hint="shape")
+
+    @exercise.step("two becomes four")
+    def _(answer) -> None:  # type: ignore[no-untyped-def]
+        expect_close(
+            answer(torch.tensor([2.0])), torch.tensor([4.0]), "value", {"sign": torch.tensor([-4.0])}
+        )
+
+    return exercise
+
+
+def failure(exercise: Exercise, answer: object) -> CheckFailed:
+    with pytest.raises(CheckFailed) as caught:
+        exercise(answer)
+    return caught.value
+
+
+def test_a_right_answer_prints_one_stable_line(double: Exercise, capsys: pytest.CaptureFixture) -> None:
+    double(lambda x: 2 * x)
+    assert capsys.readouterr().out == "passed: double (2 checks)\n"
+
+
+def test_a_usual_mistake_gets_its_own_hint(double: Exercise) -> None:
+    assert failure(double, lambda x: -2 * x).hint == "sign"
+    assert failure(double, lambda x: 3 * x).hint == "value"
+    assert failure(double, lambda x: (2 * x).sum()).hint == "shape"
+
+
+def test_hints_go_from_nudge_to_near_answer_and_stay_there(double: Exercise) -> None:
+    seen = [failure(double, lambda x: -2 * x) for _ in range(4)]
+    assert [error.level for error in seen] == [0, 1, 2, 2]
+    assert ["s1" in seen[0].text, "s2" in seen[1].text, "s3" in seen[2].text, "s3" in seen[3].text] == [
+        True
+    ] * 4
+    assert "run the check again" in seen[0].text and "run the check again" not in seen[2].text
+
+
+def test_another_mistake_begins_with_its_nudge_and_a_pass_forgets(double: Exercise) -> None:
+    failure(double, lambda x: -2 * x)
+    assert failure(double, lambda x: 3 * x).level == 0
+    assert failure(double, lambda x: -2 * x).level == 1
+    double(lambda x: 2 * x)
+    assert failure(double, lambda x: -2 * x).level == 0
+
+
+def test_untouched_answers_are_told_so(double: Exercise) -> None:
+    def untouched(x):  # type: ignore[no-untyped-def]
+        raise NotImplementedError()
+
+    for answer in (untouched, None, ..., lambda x: None, lambda x: ...):
+        assert failure(double, answer).hint == "untouched"
+
+
+def test_an_error_of_the_learners_is_named(double: Exercise) -> None:
+    error = failure(double, lambda x: x @ torch.ones(2, 2))
+    assert error.hint == "error" and "RuntimeError" in error.text
+    assert error.__suppress_context__, "the checker's frames would bury the hint"
+
+
+def test_values_compare_without_broadcasting() -> None:
+    with pytest.raises(checks.Miss):
+        expect_close(torch.tensor([4.0]), 4.0, "value")
+    with pytest.raises(checks.Miss):
+        expect_close(torch.tensor([4.0, 4.0]), torch.tensor([[4.0, 4.0]]), "value")
+    with pytest.raises(checks.Miss):
+        expect_close("four", 4.0, "value")
+    with pytest.raises(checks.Miss):
+        expect_close(torch.tensor(float("nan")), 4.0, "value")
+    expect_close(torch.tensor(4.0), 4.0, "value")
+    expect_close(4.000001, 4, "value")
+    with pytest.raises(checks.Miss):
+        expect(torch.tensor(False), "value")
+    expect_shape(torch.zeros(2, 5), (2, -1), "shape")
+    with pytest.raises(checks.Miss):
+        expect_shape(torch.zeros(2, 5), (2,), "shape")
+
+
+def test_a_check_leaves_the_random_numbers_alone(double: Exercise) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    double(lambda x: 2 * x + 0 * torch.rand(1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_each_step_gets_the_same_random_numbers(double: Exercise) -> None:
+    drawn = []
+    for _ in range(2):
+        double(lambda x: drawn.append(torch.rand(1).item()) or 2 * x)
+    assert drawn[:2] == drawn[2:]
+
+
+def test_mistakes_in_an_exercise_are_found_when_it_is_written(double: Exercise) -> None:
+    with pytest.raises(ValueError, match="three texts"):
+        Exercise("demo", "short", hints={"value": ("only one",)})
+    with pytest.raises(ValueError, match="no hint"):
+        double.wrong("x", hint="typo")
+    with pytest.raises(ValueError, match="two exercises"):
+        Exercise("demo", "double", hints={})
+
+
+EXERCISES = list(all_exercises())
+WRONG = [(exercise, name) for exercise in EXERCISES for name in exercise.wrong_answers]
+
+
+def test_both_series_have_their_exercises() -> None:
+    for series in ("start", "attgan"):
+        assert len([e for e in EXERCISES if e.series == series]) >= 4
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: f"{e.series}.{e.name}")
+def test_every_hint_is_proved_by_a_wrong_answer(exercise: Exercise) -> None:
+    assert len(exercise.steps) >= 2
+    assert len(exercise.wrong_answers) >= 2
+    proved = {hint for _, hint in exercise.wrong_answers.values()}
+    assert set(exercise.hints) - {"untouched", "error"} <= proved
+
+
+@pytest.mark.parametrize(
+    ("exercise", "name"), WRONG, ids=lambda v: v if isinstance(v, str) else f"{v.series}.{v.name}"
+)
+def test_each_planned_wrong_answer_fails_with_its_own_hint(exercise: Exercise, name: str) -> None:
+    answer, hint = exercise.wrong_answers[name]
+    exercise.reset()
+    for level in range(3):
+        error = failure_of(exercise, answer)
+        assert error.hint == hint, error.text
+        assert error.level == level
+        assert exercise.hints[hint][level] in error.text
+    exercise.reset()
+
+
+def failure_of(exercise: Exercise, answer: object) -> CheckFailed:
+    with pytest.raises(CheckFailed) as caught:
+        exercise(*answer) if isinstance(answer, tuple) else exercise(answer)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "exercise", [e for e in EXERCISES if e.reference is not None], ids=lambda e: f"{e.series}.{e.name}"
+)
+def test_the_librarys_own_answer_passes(exercise: Exercise, capsys: pytest.CaptureFixture) -> None:
+    answer = exercise.reference
+    exercise(*answer) if isinstance(answer, tuple) else exercise(answer)
+    assert capsys.readouterr().out.startswith(f"passed: {exercise.name} (")

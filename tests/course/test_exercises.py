@@ -1,0 +1,128 @@
+"""Exercises: generated exactly, failing untouched, and solved by the solutions they come from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fedit_lib.course import exercises
+from fedit_lib.course.checks import all_exercises
+
+ROOT = Path(__file__).resolve().parents[2]
+SOLUTIONS = sorted((ROOT / "solutions").glob("*/*.ipynb"))
+EXERCISES = sorted((ROOT / "exercises").glob("*/*.ipynb"))
+CHECK = re.compile(r"^\s*check\.(\w+)\(", re.M)
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+def made_solution(folder: Path) -> Path:
+    cells = [
+        nbformat.v4.new_markdown_cell("An exercise", id="a"),
+        nbformat.v4.new_code_cell(
+            'def f(x):\n    """Twice."""\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION',
+            id="b",
+        ),
+        nbformat.v4.new_code_cell(
+            "print(f(2))", id="c", execution_count=3, outputs=[nbformat.v4.new_output("stream", text="4\n")]
+        ),
+    ]
+    path = folder / "solutions" / "0_start" / "one.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_the_answer_and_the_outputs_are_taken_out(tmp_path: Path) -> None:
+    made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    assert target == tmp_path / "exercises" / "0_start" / "one.ipynb"
+    cells = nbformat.read(target, as_version=4).cells
+    assert "return 2 * x" not in cells[1].source and "raise NotImplementedError()" in cells[1].source
+    assert cells[1].source.startswith('def f(x):\n    """Twice."""')
+    assert cells[2].outputs == [] and cells[2].execution_count is None
+    assert cells[0].source == "An exercise"
+
+
+def test_building_twice_changes_nothing_and_check_sees_what_would(tmp_path: Path) -> None:
+    solution = made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    before = target.read_bytes()
+    assert exercises.build(tmp_path) == [] and exercises.build(tmp_path, check=True) == []
+    assert target.read_bytes() == before
+    target.write_text("edited by hand")
+    assert exercises.build(tmp_path, check=True) == [target]
+    assert target.read_text() == "edited by hand", "--check must change nothing"
+    exercises.build(tmp_path)
+    assert target.read_bytes() == before
+    solution.unlink()
+    assert exercises.build(tmp_path) == [target] and not target.exists()
+
+
+def test_a_solution_without_an_answer_or_with_an_open_marker_is_named(tmp_path: Path) -> None:
+    path = made_solution(tmp_path)
+    text = path.read_text()
+    path.write_text(text.replace("### END SOLUTION", ""))
+    with pytest.raises(ValueError, match=r"one\.ipynb"):
+        exercises.build(tmp_path)
+    path.write_text(text.replace("### BEGIN SOLUTION", "").replace("### END SOLUTION", ""))
+    with pytest.raises(ValueError, match="no answer"):
+        exercises.build(tmp_path)
+    assert not (tmp_path / "exercises").exists()
+
+
+def test_regenerating_changes_nothing() -> None:
+    assert SOLUTIONS, "there are no solutions"
+    assert [p.relative_to(ROOT).as_posix() for p in exercises.build(ROOT, check=True)] == [], (
+        "run `make exercises`"
+    )
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=name)
+def test_every_solution_passes(path: Path) -> None:
+    """nbval runs the solutions; what it compares with is looked at here: a stored `passed` under every check."""
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    checked = [c for c in cells if CHECK.search(c.source)]
+    assert len(checked) >= 4, "a series has at least four exercises"
+    for cell in checked:
+        printed = "".join(o.get("text", "") for o in cell.outputs)
+        for exercise in CHECK.findall(cell.source):
+            assert f"passed: {exercise} (" in printed, f"{exercise} has no stored pass: fedit course execute"
+        assert "NBVAL_CHECK_OUTPUT" in cell.source or "nbval-check-output" in cell.metadata.get("tags", [])
+
+
+def test_every_exercise_of_the_library_is_in_a_solution_and_the_other_way_round() -> None:
+    called = {
+        n
+        for path in SOLUTIONS
+        for c in nbformat.read(path, as_version=4).cells
+        for n in CHECK.findall(c.source)
+    }
+    assert called == {exercise.name for exercise in all_exercises()}
+
+
+@pytest.mark.parametrize("path", EXERCISES, ids=name)
+def test_every_untouched_exercise_fails(path: Path) -> None:
+    from nbclient import NotebookClient
+
+    content = nbformat.read(path, as_version=4)
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(
+        content, timeout=600, kernel_name="python3", allow_errors=True, resources=resources
+    ).execute()
+    failed = 0
+    for cell in content.cells:
+        if cell.cell_type != "code":
+            continue
+        errors = [output.ename for output in cell.outputs if output.output_type == "error"]
+        if CHECK.search(cell.source):
+            assert errors == ["CheckFailed"], f"{cell.source!r} gave {errors or 'no error'}"
+            failed += 1
+        elif "NotImplementedError" not in cell.source:
+            assert not errors, f"{cell.source!r} stops with {errors}: it must not need a learner's answer"
+    assert failed >= 4
