@@ -80,7 +80,7 @@ def evaluate(
         raise ValueError(f"the exam's pictures have {test.size} pixels a side, but the editor takes {size}")
     judges = [judge.to(device) for judge in (oracle, oracle_b) if judge is not None]
     desk = Desk(editor, names, test, device, judges)
-    fid = _fid(OracleFeatures(oracle)).to(device)
+    fid = _fid(GivenFeatures(oracle.net.num_features)).to(device)
     inception = None if inception_weights is None else _inception(inception_weights).to(device)
 
     per_person: dict[str, dict[str, Tensor]] = {}
@@ -90,7 +90,7 @@ def evaluate(
         bar.set_description(attribute)
         question = test.question(attribute)
         with desk.asking(attribute):
-            per_person[attribute] = desk.answer(question, [d for d in (fid, inception) if d is not None])
+            per_person[attribute] = desk.answer(question, fid, inception)
             slider[attribute] = desk.slide(attribute, slider_faces)
 
     rebuilt = desk.rebuild()
@@ -162,7 +162,12 @@ class Desk:
         finally:
             self.editor.asked = None
 
-    def answer(self, question: Question, distances: list[FrechetInceptionDistance]) -> dict[str, Tensor]:
+    def answer(
+        self,
+        question: Question,
+        fid: FrechetInceptionDistance,
+        inception: FrechetInceptionDistance | None = None,
+    ) -> dict[str, Tensor]:
         """Everything that is measured once per person on one flipped attribute: name -> float (n,)."""
         target = question.truth.labels(self.names).cpu().float()
         others = [i for i, name in enumerate(self.names) if name != question.attribute]
@@ -183,8 +188,10 @@ class Desk:
             }
             wanted = question.wanted[part].to(self.device)
             for name, judge in zip(("accuracy", "accuracy_b"), self.judges, strict=False):
-                seen = judge.read(world.to_float(shown)).labels
+                seen, _, features = judge.read(world.to_float(shown))
                 row[name] = (seen[:, judge.columns([question.attribute])[0]] == wanted).float()
+                if name == "accuracy":
+                    fid.update(features, real=False)
                 if name == "accuracy" and others:
                     kept = seen[:, judge.columns([self.names[i] for i in others])] == goal[:, others]
                     row["preservation"] = kept.float().mean(1)
@@ -192,9 +199,10 @@ class Desk:
             if attention is not None:
                 row["mask_ap"] = metrics.average_precision(attention, region)
                 row["mask_iou"] = metrics.intersection_over_union(attention, region)
-            for distance in distances:
-                distance.update(truth, real=True)
-                distance.update(shown, real=False)
+            fid.update(self.judges[0].read(world.to_float(truth)).features, real=True)
+            if inception is not None:
+                inception.update(truth, real=True)
+                inception.update(shown, real=False)
             rows.append({name: value.cpu().float() for name, value in row.items()})
         return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
@@ -376,18 +384,15 @@ def _introduce(
 # -- FID ----------------------------------------------------------------------
 
 
-class OracleFeatures(nn.Module):
-    """The oracle's features behind the door that torchmetrics knocks at: uint8 (B, 3, S, S) -> (B, F)."""
+class GivenFeatures(nn.Module):
+    """Stands where torchmetrics expects Inception, for features (B, F) that the oracle has computed already."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, num_features: int) -> None:
         super().__init__()
-        self.oracle = [
-            oracle
-        ]  # in a list: torchmetrics moves and copies its submodules, and the oracle is not its own
-        self.num_features = oracle.net.num_features
+        self.num_features = num_features
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.oracle[0].read(world.to_float(images)).features
+    def forward(self, features: Tensor) -> Tensor:
+        return features
 
 
 def _fid(features: nn.Module) -> FrechetInceptionDistance:
