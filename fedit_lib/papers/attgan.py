@@ -345,7 +345,19 @@ def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
 
 # ------------------------------------------------------------------------------------------------- sizes
 
-LAPTOP = {"width": 32, "depth": 4, "hidden": 256, "critic_moves": 3, "lr_drop": 0.75, "ema_decay": 0.999}
+# Course size: narrower layers, a shorter schedule, and one weight of the paper's, cls_g, raised. In equal CPU time (a
+# minute at 32 px) one move of D to one of G with cls_g = 30 changed half of the attributes asked for, three moves with
+# 10 a third, and the others were kept better. Being a mean over 13 attributes, 30 is still less than the paper's 10 as
+# the paper writes it, a sum.
+LAPTOP = {
+    "width": 32,
+    "depth": 4,
+    "hidden": 256,
+    "critic_moves": 1,
+    "cls_g": 30.0,
+    "lr_drop": 0.75,
+    "ema_decay": 0.999,
+}
 PROFILES = {
     "smoke": Profile(
         name="smoke",
@@ -355,12 +367,12 @@ PROFILES = {
         faces=64,
         checkpoint_every=2,
         log_every=1,
-        options={**LAPTOP, "width": 8, "depth": 3, "hidden": 32, "critic_moves": 1},
+        options={**LAPTOP, "width": 8, "depth": 3, "hidden": 32},
     ),
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=8_000,
+        steps=16_000,
         batch_size=32,
         faces=50_000,
         checkpoint_every=100,
