@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $(STAMP)
 
 lab: $(STAMP)
-	$(BIN)/fedit lab
+	$(BIN)/fedit lab $(ARGS)
 
 # One pytest, so that its closing line counts everything. Two workers on two cores: one thread each.
 test: $(STAMP)

@@ -255,7 +255,6 @@ def doctor(json_file: Json = None) -> None:
 def lab(ctx: typer.Context) -> None:
     """Open JupyterLab at the first notebook; further options go to JupyterLab (--no-browser, --port 8889)."""
     import os
-    import subprocess
     import sys
 
     from fedit_lib.course.paths import course_root
@@ -270,10 +269,16 @@ def lab(ctx: typer.Context) -> None:
         "jupyterlab",
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url={place}",
+        # Nothing is fetched from outside, and no question about news stands before the first notebook.
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.news_url=None",
     ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # a container: Jupyter would refuse to start
+        words.append("--allow-root")
     # The kernel must be this environment's, whatever else the user has installed.
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
-    raise typer.Exit(subprocess.call([*words, *ctx.args], env=environment))
+    sys.stdout.flush()
+    os.execve(words[0], [*words, *ctx.args], environment)  # in this process's place: Ctrl-C and kill reach it
 
 
 @data_app.command("celeba")

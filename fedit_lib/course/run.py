@@ -16,6 +16,7 @@ import nbformat
 from fedit_lib.data.files import atomic_write
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+QUIET = ["--IPKernelApp.log_level=40"]  # not a warning about sockets for each notebook
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -139,6 +140,7 @@ def _run_one(
             kernel_name="python3",
             cwd=str(notebook.parent),
             progress_bar=False,
+            extra_arguments=QUIET,
         )
     except PapermillExecutionError as error:
         line = next((s.strip() for s in error.source.splitlines() if s.strip() and not s.startswith("#")), "")
@@ -229,6 +231,7 @@ def execute(notebook: Path, timeout: int = 1800) -> None:
         timeout=timeout,
         kernel_name="python3",
         resources={"metadata": {"path": str(notebook.parent)}},
+        extra_arguments=QUIET,
         store_widget_state=False,
         coalesce_streams=True,
         record_timing=False,

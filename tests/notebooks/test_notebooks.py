@@ -1,4 +1,4 @@
-"""What is committed as notebooks: executed, checked, short, and the same on every machine; and that nbval would notice."""
+"""What is committed as notebooks: executed, checked, short, alike on every machine; and that nbval would notice."""
 
 from __future__ import annotations
 
