@@ -15,14 +15,17 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
-from torchvision.datasets import CelebA
 from tqdm.auto import tqdm
 
 from .faceset import FaceSet
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CelebA
 
 SPLITS = ("train", "valid", "test")  # the official ones: 162,770, 19,867 and 19,962 faces of different people
 WIDTH, HEIGHT = 178, 218  # of the aligned pictures
@@ -39,12 +42,6 @@ CACHE_FORMAT = 1
 
 class DataError(ValueError):
     """A source of pictures that is absent, partial or damaged; the message names the file and the fix."""
-
-
-class LocalCelebA(CelebA):
-    """torchvision's reader, without its MD5 sums: `check_tables` says more, and names the line."""
-
-    file_list = tuple((identifier, None, name) for identifier, _, name in CelebA.file_list)
 
 
 def celeba(
@@ -184,7 +181,7 @@ def read_rows(path: Path) -> list[list[str]]:
 def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, source: str) -> None:
     """Reads the split's pictures into ``target``; it appears whole or not at all."""
     check_tables(folder)
-    data = LocalCelebA(folder.parent, split=split) if folder.name == "celeba" else renamed(folder, split)
+    data = official_reader(folder, split)
     names = [name for name in data.attr_names if name]  # the official header ends in a space
     files = [folder / IMAGES / name for name in data.filename]
     present = {entry.name for entry in os.scandir(folder / IMAGES)}
@@ -239,13 +236,20 @@ def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, so
         shutil.rmtree(part, ignore_errors=True)
 
 
-def renamed(folder: Path, split: str) -> CelebA:
-    """torchvision insists on a folder called celeba; a copy under another name is read all the same."""
+def official_reader(folder: Path, split: str) -> CelebA:
+    """torchvision's reader of the tables.
 
-    class Renamed(LocalCelebA):
+    Without its MD5 sums: `check_tables` says more, and names the line. And under whatever name the folder has.
+    """
+    from torchvision.datasets import (
+        CelebA,
+    )  # as slow to import as torch itself: only who has CelebA waits for it
+
+    class LocalCelebA(CelebA):
         base_folder = folder.name
+        file_list = tuple((identifier, None, name) for identifier, _, name in CelebA.file_list)
 
-    return Renamed(folder.parent, split=split)
+    return LocalCelebA(folder.parent, split=split)
 
 
 def decode(path: Path, size: int, crop: int) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from .checkpoint import CheckpointError
+from .checkpoint import CheckpointError, load_best
 from .game import EMA, Game, Player, Profile
 from .history import History
-from .loop import TrainingDiverged, fit
+from .loop import fit
+from .run import TrainingDiverged
 from .weights import WeightsError, load_weights, save_weights
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TrainingDiverged",
     "WeightsError",
     "fit",
+    "load_best",
     "load_weights",
     "save_weights",
 ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from fedit_lib.data.files import atomic_write
+
+if TYPE_CHECKING:
+    from .game import Game
 
 FORMAT = 1
 
@@ -32,6 +35,34 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         raise CheckpointError(
             f"no checkpoint could be written at step {state['step']} ({len(buffer.getvalue()) / 1e6:.1f} MB): {error}; "
             f"{old}. Free some space or choose another folder, then run the same command again to go on."
+        ) from error
+
+
+def load_best(out: str | Path, game: Game) -> tuple[int, float]:
+    """Puts the best networks that ``fit(..., keep_best=...)`` found into the game's inference networks.
+
+    Args:
+        out: the folder that `fit` wrote to.
+        game: built as the one that was trained.
+
+    Returns:
+        The step they were found at, and their validation number.
+
+    Raises:
+        CheckpointError: there is no best.pt, it is damaged, or it belongs to another game.
+    """
+    path = Path(out) / "best.pt"
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}: train with fit(..., validate=..., keep_best=...)")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        for name, network in game.inference_networks().items():
+            network.load_state_dict(state["networks"][name])
+        return state["step"], state["score"]
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise CheckpointError(
+            f"{path} is damaged or belongs to another game ({type(error).__name__}: {error}): train again, or build "
+            f"the game as its run.json says"
         ) from error
 
 

@@ -1,17 +1,16 @@
 """The loop that plays any game. Read it from `fit` downwards.
 
 The loop knows no paper: it asks the game who moves next and lets that player take one step of Adam on the sum of its
-named loss terms. All else here is bookkeeping: random states, a log, checkpoints, a clean stop.
+named loss terms. The bookkeeping (log, checkpoints, resume) is in run.py; processes, random numbers and signals are in
+support.py.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import time
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,26 +18,14 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm.auto import tqdm
 
 from fedit_lib.data import Batch, FaceSet
-from fedit_lib.data.files import atomic_write
 
 from . import support
-from .checkpoint import read_checkpoint, write_checkpoint
-from .game import EMA, Game, Player
+from .game import Game, Player
 from .history import History
+from .run import Run
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-
-
-class TrainingDiverged(RuntimeError):
-    """A loss term or a weight is no longer finite. ``player``, ``term`` and ``step`` (from 1) say where."""
-
-    def __init__(self, player: str, term: str, step: int, value: float, last: str) -> None:
-        super().__init__(
-            f"training diverged: {term!r} of player {player!r} is {value} at step {step}. {last} "
-            f"A lower learning rate, a smaller weight on that term or gradient clipping usually helps."
-        )
-        self.player, self.term, self.step = player, term, step
 
 
 def fit(
@@ -58,6 +45,7 @@ def fit(
     progress: bool = True,
     validate: Callable[[Game, int], dict[str, float]] | None = None,
     validate_every: int | None = None,
+    keep_best: str | None = None,
     channels_last: bool = False,
     profile: str | None = None,
 ) -> History:
@@ -78,6 +66,8 @@ def fit(
         progress: show a bar.
         validate: called with the game and the step on the first process; its numbers are logged as "valid/name".
         validate_every: in steps; None validates at every checkpoint.
+        keep_best: name of a validation number; the inference networks (averaged, if the game has an average) are kept
+            in ``out``'s best.pt whenever it is higher than ever before. `load_best` reads them.
         channels_last: memory layout that some devices convolve faster in.
         profile: name of the profile, for run.json.
 
@@ -89,41 +79,40 @@ def fit(
         CheckpointError: a checkpoint that cannot be written, is damaged, or belongs to another configuration.
         ValueError: arguments that make no sense.
     """
-    check_arguments(
-        game, steps=steps, batch_size=batch_size, checkpoint_every=checkpoint_every, log_every=log_every
-    )
+    check_arguments(game, steps, batch_size, checkpoint_every, log_every, validate_every)
+    if keep_best is not None and (validate is None or out is None):
+        raise ValueError("keep_best needs validate, which gives the number, and out, where the best is kept")
     fabric = support.start_fabric(device, precision)
     random_before = support.random_state(fabric.device)  # a training leaves the caller's random numbers alone
     required_grad = [(p, p.requires_grad) for p in game.parameters()]
     try:
         game.to(fabric.device, memory_format=torch.channels_last if channels_last else torch.preserve_format)
-        faces = faces.to(fabric.device)
         support.copy_from_first_process(fabric, game)
-        run = Run(
-            fabric, game, faces, steps, batch_size, seed, out, flip=flip, precision=precision, profile=profile
-        )
+        facts = {"profile": profile, "precision": precision}
+        run = Run(fabric, game, faces.to(fabric.device), steps, batch_size, seed, out, flip=flip, facts=facts)
         run.open(resume)
-        bar = tqdm(
-            total=steps,
-            initial=run.step,
-            unit="step",
-            disable=not (progress and fabric.is_global_zero),
-            mininterval=0.5,
-        )
-        with support.StopRequest() as stop, bar:
+        with support.StopRequest() as stop, progress_bar(run, progress) as bar:
             while run.step < steps:
                 play_round(run, channels_last)
+                last = run.step == steps
+                stopping = support.any_process(fabric, stop.asked)
+                saving = last or stopping or run.step % checkpoint_every == 0
+                validating = (
+                    validate
+                    and not stopping
+                    and (last or run.step % (validate_every or checkpoint_every) == 0)
+                )
+                scores = run.validate(validate, keep_best) if validating else {}
+                if last or run.step % log_every == 0:
+                    run.log(scores)
+                    bar.set_postfix(run.totals(), refresh=False)
+                elif scores:
+                    run.log(scores, average=False)
                 bar.update()
-                due = Due(run.step, steps, checkpoint_every, log_every, validate_every)
-                stopping = agree(fabric, stop.asked)
-                valid = run_validation(run, validate) if due.validate and not stopping else {}
-                if due.log or valid:
-                    run.log(due.log, valid)
-                    bar.set_postfix({k: f"{v:.3g}" for k, v in run.latest().items()}, refresh=False)
-                if due.checkpoint or stopping:
+                if saving:
                     run.save()
                 if stopping:
-                    run.history.interrupted = run.step < steps
+                    run.history.interrupted = not last
                     break
         return run.close()
     finally:
@@ -144,9 +133,7 @@ def play_round(run: Run, channels_last: bool) -> None:
             batch = batch._replace(images=batch.images.contiguous(memory_format=torch.channels_last))
         terms = move(run.fabric, game, run.players[name], run.optimisers[name], batch, game.lr_scale(at))
         played.append((name, terms))
-    run.record(
-        played
-    )  # stops here if a term is not finite: neither the average nor a checkpoint learns of it
+    run.record(played)  # raises if a term is not finite, before the average or a checkpoint learns of it
     game.after_round(run.step, batch)
     if game.ema is not None:
         game.ema.update()
@@ -200,207 +187,26 @@ def sum_of_terms(player: Player, terms: dict[str, Tensor]) -> Tensor:
     return total
 
 
-class Run:
-    """The state of one training: what moves, what is logged, what a checkpoint holds."""
-
-    def __init__(
-        self,
-        fabric: Fabric,
-        game: Game,
-        faces: FaceSet,
-        steps: int,
-        batch_size: int,
-        seed: int,
-        out: str | Path | None,
-        *,
-        flip: bool,
-        precision: str,
-        profile: str | None,
-    ) -> None:
-        self.fabric, self.game, self.faces, self.steps, self.batch_size = (
-            fabric,
-            game,
-            faces,
-            steps,
-            batch_size,
-        )
-        self.flip, self.out, self.step, self.history = flip, None if out is None else Path(out), 0, History()
-        self.players = {player.name: player for player in game.players()}
-        self.optimisers = {
-            name: torch.optim.Adam(player.parameters(), lr=player.lr, betas=player.betas)
-            for name, player in self.players.items()
-        }
-        game.ema = None if game.ema_decay is None else EMA(game.inference_networks(), game.ema_decay)
-        self.generator = support.seed_random(seed, fabric.global_rank)
-        self.config = {  # what must be the same for a resume to make sense
-            "game": type(game).__name__,
-            "options": json.loads(json.dumps(game.config())),
-            "turns": list(game.turns),
-            "faces": getattr(faces, "name", type(faces).__name__),
-            "number": len(faces) if hasattr(faces, "__len__") else None,
-            "size": getattr(faces, "size", None),
-            "attributes": list(getattr(faces, "attributes", ())),
-            "batch_size": batch_size,
-            "seed": seed,
-            "flip": flip,
-        }
-        self.facts = {
-            "profile": profile,
-            "precision": precision,
-            "processes": fabric.world_size,
-            "resumes": 0,
-        }
-        self.started, self.seconds_before = time.perf_counter(), 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self.seconds_before + time.perf_counter() - self.started
-
-    @property
-    def writes(self) -> bool:
-        """Only the first process writes files."""
-        return self.out is not None and self.fabric.is_global_zero
-
-    def open(self, resume: bool) -> None:
-        """Goes on from the checkpoint, if there is one to go on from."""
-        if self.out is None:
-            return
-        path = self.out / "checkpoint.pt"
-        if resume and path.exists():
-            self.restore(read_checkpoint(path, self.config))
-        self.fabric.barrier()  # nobody writes before everybody has read
-        if not self.writes:
-            return
-        self.out.mkdir(parents=True, exist_ok=True)
-        for leftover in self.out.glob("*.tmp"):  # of a process that was killed while it wrote
-            leftover.unlink()
-        if not resume:
-            for old in (path, self.out / "log.csv", self.out / "run.json"):
-                if old.exists():
-                    old.replace(old.with_name(f"{old.stem}.old{old.suffix}"))
-        self.history.write(self.out / "log.csv")  # what was logged after the checkpoint will be played again
-        self.write_facts()
-
-    def record(self, played: list[tuple[str, dict[str, Tensor]]]) -> None:
-        """Adds a round's terms to the log, in one transfer from the device, and stops where one is not finite."""
-        names = [(player, term) for player, terms in played for term in terms]
-        values = torch.stack([value.float() for _, terms in played for value in terms.values()])
-        support.average_over_processes(self.fabric, [values])  # so that all processes stop together
-        for (player, term), value in zip(names, values.tolist(), strict=True):
-            if not math.isfinite(value):
-                raise TrainingDiverged(player, term, self.step + 1, value, self.last_checkpoint())
-            self.history.add(f"{player}/{term}", value)
-
-    def log(self, average: bool, extra: dict[str, float]) -> None:
-        self.history.close_row(self.step, self.seconds, extra, average)
-        if self.writes:
-            self.history.append_last(self.out / "log.csv")
-
-    def latest(self) -> dict[str, float]:
-        """The sum of each player's terms in the last row, for the progress bar."""
-        row, sums = self.history.rows[-1], {}
-        for name, value in row.items():
-            player, _, term = name.partition("/")
-            if term and not term.startswith("_") and (player in self.players):
-                sums[player] = sums.get(player, 0.0) + value
-        return sums
-
-    def save(self) -> None:
-        """Writes the checkpoint and run.json."""
-        random_states = support.gather(self.fabric, support.random_state(self.fabric.device, self.generator))
-        for name, value in self.game.state_dict().items():
-            if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
-                raise TrainingDiverged(
-                    "all", f"weights of {name}", self.step, math.nan, self.last_checkpoint()
-                )
-        if not self.writes:
-            return
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "config": self.config,
-            "facts": self.facts,
-            "game": self.game.state_dict(),
-            "optimisers": {name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
-            "ema": None if self.game.ema is None else self.game.ema.state_dict(),
-            "history": self.history.state_dict(),
-            "random": random_states,
-        }
-        write_checkpoint(self.out / "checkpoint.pt", state)
-        self.write_facts()
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """The reverse of `save`."""
-        self.game.load_state_dict(state["game"])
-        for name, optimiser in self.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
-        if self.game.ema is not None:
-            self.game.ema.load_state_dict(state["ema"])
-        self.history.load_state_dict(state["history"])
-        self.step, self.seconds_before = state["step"], state["seconds"]
-        self.facts["resumes"] = state["facts"]["resumes"] + 1
-        if self.fabric.global_rank < len(
-            state["random"]
-        ):  # more processes than before: the new ones start afresh
-            mine = state["random"][self.fabric.global_rank]
-            support.restore_random_state(mine, self.fabric.device, self.generator)
-
-    def last_checkpoint(self) -> str:
-        exists = self.out is not None and (self.out / "checkpoint.pt").exists()
-        return "The last checkpoint is untouched." if exists else "There is no checkpoint yet."
-
-    def write_facts(self) -> None:
-        facts = {
-            **self.config,
-            **self.facts,
-            "steps": self.steps,
-            "step": self.step,
-            "seconds": round(self.seconds, 1),
-            "command": support.command(),
-            "commit": support.commit(),
-            "hardware": support.hardware(self.fabric.device),
-            "versions": support.versions(),
-        }
-        atomic_write(self.out / "run.json", json.dumps(facts, indent=2) + "\n")
-
-    def close(self) -> History:
-        self.fabric.barrier()  # when fit returns, the files are there for every process
-        self.history.seconds = self.seconds
-        return self.history
+def progress_bar(run: Run, shown: bool) -> tqdm:
+    """A bar for people; in a file, where every refresh is a line, only now and then."""
+    live = sys.stderr.isatty() or "ipykernel" in sys.modules
+    hidden = not (shown and run.fabric.is_global_zero)
+    return tqdm(
+        total=run.steps, initial=run.step, unit="step", disable=hidden, mininterval=0.5 if live else 15
+    )
 
 
-class Due:
-    """What is due after this step; everything but validation is due after the last."""
-
-    def __init__(self, step: int, steps: int, checkpoint: int, log: int, validate: int | None) -> None:
-        last = step == steps
-        self.checkpoint = last or step % checkpoint == 0
-        self.log = last or step % log == 0
-        self.validate = self.checkpoint if validate is None else last or step % validate == 0
-
-
-def run_validation(run: Run, validate: Callable[[Game, int], dict[str, float]] | None) -> dict[str, float]:
-    """The validation's numbers; what it draws at random does not change the training."""
-    if validate is None or not run.fabric.is_global_zero:
-        return {}
-    before = support.random_state(run.fabric.device)
-    try:
-        with torch.no_grad():
-            return {f"valid/{name}": float(value) for name, value in validate(run.game, run.step).items()}
-    finally:
-        support.restore_random_state(before, run.fabric.device)
-
-
-def agree(fabric: Fabric, asked: bool) -> bool:
-    """Whether any process was asked to stop: all must leave the loop after the same round."""
-    if fabric.world_size == 1:
-        return asked
-    flag = torch.tensor([float(asked)], device=fabric.device)
-    return bool(fabric.all_reduce(flag, reduce_op="sum").item() > 0)
-
-
-def check_arguments(game: Game, **counts: int) -> None:
+def check_arguments(
+    game: Game, steps: int, batch_size: int, checkpoint_every: int, log_every: int, validate_every: int | None
+) -> None:
     """Numbers that make no sense, and players that do not exist, before anything is computed."""
+    counts = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "checkpoint_every": checkpoint_every,
+        "log_every": log_every,
+    }
+    counts |= {} if validate_every is None else {"validate_every": validate_every}
     for name, value in counts.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")

@@ -77,6 +77,14 @@ def copy_from_first_process(fabric: Fabric, module: torch.nn.Module) -> None:
             torch.distributed.broadcast(tensor.data, src=0)
 
 
+def any_process(fabric: Fabric, asked: bool) -> bool:
+    """Whether any process says so: all must leave the loop after the same round."""
+    if fabric.world_size == 1:
+        return asked
+    flag = torch.tensor([float(asked)], device=fabric.device)
+    return bool(fabric.all_reduce(flag, reduce_op="sum").item() > 0)
+
+
 def gather(fabric: Fabric, value: Any) -> list[Any]:
     """One value from every process, in the order of their ranks."""
     if fabric.world_size == 1:

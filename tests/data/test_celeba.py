@@ -70,7 +70,7 @@ def test_centre_crop(tree):
 def test_cache_is_written_once_and_mapped(tree, reads, monkeypatch):
     first = celeba(tree, "train", size=32)
     assert sorted(reads) == [f"{i:06d}.jpg" for i in range(1, 7)]
-    monkeypatch.setattr(module, "LocalCelebA", None)  # nor is any table parsed again
+    monkeypatch.setattr(module, "official_reader", None)  # nor is any table parsed again
     second = celeba(tree, "train", size=32, attributes=["Smiling", "Male"])
     assert len(reads) == 6 and torch.equal(first.images, second.images)
     assert second.attributes == ("Smiling", "Male")

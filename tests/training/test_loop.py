@@ -15,7 +15,7 @@ import pytest
 import torch
 from training_toy import ToyGame, same, toy_faces
 
-from fedit_lib.training import CheckpointError, Game, History, Player, TrainingDiverged, fit
+from fedit_lib.training import CheckpointError, Game, History, Player, TrainingDiverged, fit, load_best
 
 HERE = Path(__file__).parent
 
@@ -154,7 +154,9 @@ def test_divergence_names_player_term_and_step(tmp_path, value, player, term):
             players = super().players()
             for one in players:
                 if one.name == player:
-                    one.loss = lambda batch, loss=one.loss: {k: self.spoil(k, v) for k, v in loss(batch).items()}
+                    one.loss = lambda batch, loss=one.loss: {
+                        k: self.spoil(k, v) for k, v in loss(batch).items()
+                    }
             return players
 
         def spoil(self, name, value_):
@@ -205,7 +207,7 @@ def test_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
         pytest.raises(CheckpointError, match=r"disk is full.*intact.*Free some space"),
     ):
         patch.setattr("fedit_lib.training.history.atomic_write", lambda *_: None)  # the log is written first
-        patch.setattr("fedit_lib.training.loop.atomic_write", lambda *_: None)
+        patch.setattr("fedit_lib.training.run.atomic_write", lambda *_: None)
         patch.setattr(os, "fsync", full)
         train(ToyGame(), 14, tmp_path)
     assert (tmp_path / "checkpoint.pt").read_bytes() == before
@@ -215,6 +217,54 @@ def test_full_disk_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     train(straight, 7, tmp_path / "other")
     train(again := ToyGame(), 14, tmp_path / "other")
     assert same(resumed, again)
+
+
+def test_full_disk_while_the_log_is_written(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(History, "append_last", full)
+    with pytest.raises(
+        CheckpointError, match=r"log of step 3 could not be written.*There is no checkpoint yet.*Free"
+    ):
+        train(ToyGame(), 7, tmp_path)
+
+
+def test_checkpoint_of_changed_networks_is_named(tmp_path):
+    train(ToyGame(), 3, tmp_path)
+
+    class Changed(ToyGame):
+        def __init__(self):
+            super().__init__()
+            self.critic = torch.nn.Conv2d(3, 1, 3)
+
+    Changed.__name__ = "ToyGame"
+    with pytest.raises(CheckpointError, match=r"(?s)does not fit this game's networks.*resume=False"):
+        train(Changed(), 6, tmp_path)
+
+
+def test_keep_best_keeps_the_highest_number(tmp_path):
+    scores = {2: 0.3, 4: 0.9, 6: 0.5, 8: math.nan, 10: 0.8}
+    seen = {}
+
+    def validate(game, step):
+        seen[step] = game.averaged_networks()["generator"].state_dict()
+        return {"score": scores[step]}
+
+    options = {"validate": validate, "validate_every": 2, "keep_best": "score", "checkpoint_every": 6}
+    train(ToyGame(), 6, tmp_path, **options)
+    train(ToyGame(), 10, tmp_path, **options)  # the best so far survives a resume
+    fresh = ToyGame()
+    assert load_best(tmp_path, fresh) == (4, 0.9)
+    assert all(torch.equal(seen[4][k], v) for k, v in fresh.generator.state_dict().items())
+    with pytest.raises(ValueError, match="keep_best is 'accuracy', but the validation gives score"):
+        train(ToyGame(), 2, tmp_path / "other", **(options | {"keep_best": "accuracy"}))
+    with pytest.raises(ValueError, match="keep_best needs validate"):
+        train(ToyGame(), 2, keep_best="score")
+    with pytest.raises(CheckpointError, match="belongs to another game"):
+        load_best(tmp_path, ToyGame(width=3))
+    with pytest.raises(CheckpointError, match="there is no"):
+        load_best(tmp_path / "nowhere", ToyGame())
 
 
 @pytest.mark.parametrize(
