@@ -84,7 +84,8 @@ class EditorPanel(widgets.VBox):
     `people` (B of the face world) are given; then the true answer is shown beside the edit.
     attributes: those that get a slider (default: all). start, stop, step: range of the sliders; 0 is absent, 1 present.
     width: of a picture on the page, in CSS pixels. smooth: enlarge bicubic, or else show the pixels as they are.
-    guess_labels: `guess_labels(image (1, 3, S, S), attributes) -> (1, n)` in [0, 1], for photos of one's own.
+    guess_labels: `guess_labels(image (1, 3, S, S), attributes) -> (1, n)` in [0, 1], for photos of one's own; the
+    `labels` method of an oracle trained on the same data is one.
     photos: whether one's own photo may be opened; by default, where the receipt says that the model was trained on
     photographs. fallback: also put a picture into the cell's output, for pages where no kernel runs.
 
@@ -336,7 +337,7 @@ class EditorPanel(widgets.VBox):
             options=[(view.capitalize(), view) for view in self.views], style={"button_width": "92px"},
             tooltips=["the edited face", "the face as it is", "where it changed: lighter is more", "where it looked"],
         )  # fmt: skip
-        self._view.observe(lambda _: self._paint(), "value")
+        self._view.observe(lambda _: self._paint_all(), "value")
         self._reset = widgets.Button(description="Reset", icon="undo", tooltip="All sliders back to the face as it is",
                                      layout=layout(width="82px", margin="0 2px"))  # fmt: skip
         self._reset.on_click(lambda _: self._quietly(self.reset))
@@ -348,7 +349,7 @@ class EditorPanel(widgets.VBox):
         self._captions = [widgets.HTML() for _ in self._pictures]
         for caption in self._captions:
             caption.add_class("fedit-caption")
-        self._columns_shown = [
+        self._shown = [
             widgets.VBox([c, p], layout=layout(margin="0 6px 0 0", overflow="visible"))
             for c, p in zip(self._captions, self._pictures, strict=True)
         ]
@@ -400,7 +401,7 @@ class EditorPanel(widgets.VBox):
             layout=layout(flex_flow="row wrap", align_items="center", margin="6px 0"),
         )
         left = widgets.VBox(
-            [widgets.HBox(self._columns_shown), controls, self._numbers],
+            [widgets.HBox(self._shown), controls, self._numbers],
             layout=layout(flex="0 0 auto", margin="0 16px 8px 0"),
         )
         sliders = widgets.GridBox(
@@ -458,9 +459,7 @@ class EditorPanel(widgets.VBox):
         face, target = self._face, self.target
         begin = time.perf_counter()
         try:
-            edited = (
-                self.editor.edit(face.image[None], face.label[None], target[None])[0].detach().float().cpu()
-            )
+            edited = edits(self.editor, face.image, face.label, target[None])[0]
         except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
             self._failure = error
             self._say(f"{type(error).__name__} in {self.name}.edit: {error}")
@@ -469,37 +468,41 @@ class EditorPanel(widgets.VBox):
         self.draws += 1
         self._failure = None
         self._say("")
-        self._edited = edited
-        self._answer = None
+        self._edited, self._answer = edited, None
+        self._paint(0)  # on its way to the page while the true answer is drawn
         if face.person is not None:
             answer = true_answer(face.person, self.editor.attributes, face.label, target)
             self._answer = faces.render(answer, size=self.editor.size)[0].cpu()
-        self._paint()
+        if self._truth_shown:
+            self._paint(1)
         self._tell_numbers()
 
-    def _paint(self) -> None:
-        if self._edited is None or self._failure is not None:
-            return
+    def _paint_all(self) -> None:
+        if self._edited is not None and self._failure is None:
+            for k in range(len(self._pictures)):
+                self._paint(k)
+
+    def _paint(self, k: int) -> None:
+        """Picture 0 is the edit, 1 the true answer, each as the chosen view has it."""
         view, face = self._view.value, self._face
-        shown = [(self._edited, f"{html.escape(self.name)}'s edit")]
-        if self._truth_shown:
-            shown.append((self._answer, "true answer"))
-        for k, (image, caption) in enumerate(shown):
-            self._columns_shown[k].layout.visibility = "visible" if image is not None else "hidden"
-            if image is None:
-                continue
-            if view == "before":
-                image, caption = face.image, "the face as it is"
-            elif view == "difference":
-                image, caption = difference(face.image, image), f"what {'should change' if k else 'changed'}"
-            elif view == "attention" and k == 0:
-                mask = self.editor.attention(face.image[None], face.label[None], self.target[None])[0]
-                image, caption = (
-                    mask.detach().float().cpu().clamp(0, 1).expand(3, -1, -1) * 2 - 1,
-                    "where it looks",
-                )
-            self._captions[k].value = caption
-            self._pictures[k].value = encode(to_pil(image, self._width, self._smooth))
+        image, caption = (
+            (self._answer, "true answer") if k else (self._edited, f"{html.escape(self.name)}'s edit")
+        )
+        self._shown[k].layout.visibility = "hidden" if image is None else "visible"
+        if image is None:  # a photo has no true answer
+            return
+        if view == "before":
+            image, caption = face.image, "the face as it is"
+        elif view == "difference":
+            image, caption = difference(face.image, image), f"what {'should change' if k else 'changed'}"
+        elif view == "attention" and k == 0:
+            mask = self.editor.attention(face.image[None], face.label[None], self.target[None])[0]
+            image, caption = (
+                mask.detach().float().cpu().clamp(0, 1).expand(3, -1, -1) * 2 - 1,
+                "where it looks",
+            )
+        self._pictures[k].value = encode(to_pil(image, self._width, self._smooth))
+        self._captions[k].value = caption
 
     def _tell_numbers(self) -> None:
         told = [

@@ -101,6 +101,23 @@ def asked(labels: Tensor, attributes: Sequence[str], name: str, strength: float)
     return target
 
 
+def without_hidden(labels: Tensor, target: Tensor, attributes: Sequence[str]) -> Tensor:
+    """What an editor is to be asked: target (B, n), with what a newly added thing hides set to absent.
+
+    A bald head has no hair colour in the labels that a model learned from, so none is asked of it here. The true
+    answer is drawn from the target as it stands: what is hidden cannot be seen, but its colour returns.
+    """
+    names, target = list(attributes), target.clone()
+    for hidden, hiders in HIDDEN_BY.items():
+        if hidden not in names:
+            continue
+        for hider in filter(names.__contains__, hiders):
+            column = names.index(hider)
+            added = (target[:, column] > 0.5) & (labels[:, column] <= 0.5)
+            target[added, names.index(hidden)] = 0.0
+    return target
+
+
 def true_answer(person: Any, attributes: Sequence[str], labels: Tensor, target: Tensor) -> Any:
     """One person as the sliders ask for: People (1), of the face world.
 
@@ -148,7 +165,9 @@ def strip(
 def edits(editor: Any, image: Tensor, label: Tensor, target: Tensor) -> Tensor:
     """One face (3, S, S) edited to each target (k, n): float (k, 3, S, S)."""
     k = len(target)
-    return editor.edit(image.expand(k, -1, -1, -1), label.expand(k, -1), target).cpu()
+    labels = label.expand(k, -1)
+    target = without_hidden(labels, target, editor.attributes)
+    return editor.edit(image.expand(k, -1, -1, -1), labels, target).detach().float().cpu()
 
 
 def _truths(person: Any, editor: Any, label: Tensor, target: Tensor) -> list[Tensor]:

@@ -11,6 +11,8 @@ from typing import Any
 import nbformat
 import pytest
 
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
 # An editor that needs no weights and is certain to change the picture: each attribute tints a band of the face.
 STUB = """
 from fedit_lib import faces
@@ -182,6 +184,12 @@ def test_quick_moves_do_not_queue(stub_notebook: Any, panel: Any) -> None:
     late = loaded[-1] - pressed[-1]
     print(f"\n40 quick presses: {len(loaded)} pictures, the last {late:.0f} ms after the last key")
     assert late < 500
+    # The last picture is that of the last position: coming back to it slowly changes no number.
+    number = panel.locator("p b").first
+    quick = number.inner_text()
+    press(page, panel, "PageDown")
+    press(page, panel, "PageUp")
+    page.wait_for_function("([b, quick]) => b.innerText === quick", arg=[number.element_handle(), quick])
 
 
 def test_buttons_by_keyboard(stub_notebook: Any, panel: Any, pictures: Path) -> None:

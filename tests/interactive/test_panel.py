@@ -375,6 +375,28 @@ def test_strip_asks_for_one_hair_colour():
     assert asked[0].tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
 
 
+def test_nothing_hidden_is_asked_of_an_editor():
+    class Listens(Bands):
+        attributes = ("Bald", "Blond_Hair", "Smiling", "Bangs")
+
+        def edit(self, images, labels, target):
+            self.asked = target.clone()
+            return images
+
+    labels = torch.tensor([[0.0, 1, 1, 1], [1, 1, 0, 0]])
+    panel = EditorPanel(Listens(), GREY[:2], labels)
+    panel.set("Bald", 1.0)
+    assert panel.editor.asked.tolist() == [[1, 0, 1, 0]]
+    assert panel.target.tolist() == [1, 1, 1, 1]
+    panel.set("Bald", 0.0)
+    assert panel.editor.asked.tolist() == [[0, 1, 1, 1]]  # the colour is back
+    panel.set("Bald", 1.0)
+    panel.set("Bangs", 0.9)
+    assert panel.editor.asked[0].tolist() == pytest.approx([0, 1, 1, 0.9])  # bangs need a head of hair
+    panel.choose(1)
+    assert panel.editor.asked.tolist() == [[1, 1, 0, 0]]  # labels as they are given stay
+
+
 def test_sheet_and_fallback_sizes():
     people = faces.sample(2, seed=2_000_000)
     images, labels = faces.render(people), people.labels(Bands.attributes)
