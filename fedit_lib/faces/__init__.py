@@ -1,8 +1,8 @@
 """The face world: people described, drawn, edited exactly.
 
-    people = faces.sample(1000, seed=7)
-    images = faces.render(people, size=64)              # float (1000, 3, 64, 64) in [-1, 1]
-    glasses = people.with_attribute("Eyeglasses", 1.0)  # the same people, with glasses
+people = faces.sample(1000, seed=7)
+images = faces.render(people, size=64)              # float (1000, 3, 64, 64) in [-1, 1]
+glasses = people.with_attribute("Eyeglasses", 1.0)  # the same people, with glasses
 """
 
 from .attributes import (

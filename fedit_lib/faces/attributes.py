@@ -52,7 +52,15 @@ HIDDEN_BY: dict[str, tuple[str, ...]] = {
 }
 
 # Things that are there or not (a ghost of glasses is no glasses): sampled at exactly "absent".
-OBJECTS = ("Bald", "Bangs", "Eyeglasses", "Mustache", "No_Beard", "Wearing_Hat", "Receding_Hairline") + HAIR_COLOURS
+OBJECTS = (
+    "Bald",
+    "Bangs",
+    "Eyeglasses",
+    "Mustache",
+    "No_Beard",
+    "Wearing_Hat",
+    "Receding_Hairline",
+) + HAIR_COLOURS
 
 # The strength at which an attribute edited to a label of 0 or 1 is drawn: the middle of what is sampled.
 TYPICAL = {0: 0.1, 1: 0.9}

@@ -213,7 +213,11 @@ class Paper(Canvas):
         super().__init__(people, size)
         self._layers.fill_(1.0)
         bend = {"clean": 0.0, "wobbly": 0.022, "poor": 0.034}[skill]
-        phase = 2 * math.pi * torch.cat([self.trait(t) for t in ("wobble", "curl_phase", "tilt", "shift_x")], dim=1)
+        phase = (
+            2
+            * math.pi
+            * torch.cat([self.trait(t) for t in ("wobble", "curl_phase", "tilt", "shift_x")], dim=1)
+        )
         p = [phase[:, i : i + 1] for i in range(4)]
         u, v = self._u, self._v
         self._u = u + bend * (torch.sin(6.1 * v + p[0]) + 0.6 * torch.sin(13.7 * v + 4.3 * u + p[1]))
@@ -303,12 +307,18 @@ class _Look:
         # The head: a cranium melted into a jaw. Male and Chubby change the jaw alone.
         self.width = t("face_width", 0.400, 0.440)
         self.chin = t("face_length", 0.555, 0.595) + 0.012 * self.male
-        jaw = t("jaw", 0.285, 0.315) + 0.068 * self.male + 0.085 * self.chubby
+        jaw = t("jaw", 0.285, 0.315) + 0.074 * self.male + 0.105 * self.chubby
         corner = 0.245 - 0.055 * self.male + 0.05 * self.chubby + t("chin", -0.015, 0.015)
         taper = 0.36 - 0.13 * self.male - 0.20 * self.chubby
         cranium = ellipse(c.u, c.v + 0.13, self.width, 0.50)
         below = (c.v - 0.10).clamp(0, 0.5)
-        jaws = box(c.u.abs() + taper * below, c.v - (self.chin - 0.30), jaw + 0.025, torch.full_like(jaw, 0.30), corner)
+        jaws = box(
+            c.u.abs() + taper * below,
+            c.v - (self.chin - 0.30),
+            jaw + 0.025,
+            torch.full_like(jaw, 0.30),
+            corner,
+        )
         self.head = union(cranium, jaws, 0.10)
 
         # Hair: one outline for every style, from a cropped head to hair over the shoulders.
@@ -331,7 +341,11 @@ def _background(c: Canvas) -> None:
     if isinstance(c, Paper):
         return
     t = c.trait
-    hue, saturation, value = t("background_hue"), t("background_saturation", 0.08, 0.55), t("background_value", 0.42, 0.93)
+    hue, saturation, value = (
+        t("background_hue"),
+        t("background_saturation", 0.08, 0.55),
+        t("background_value", 0.42, 0.93),
+    )
     first = hsv(hue, saturation, value)
     second = hsv((hue + t("background_second", -0.09, 0.09)) % 1, saturation * 0.8, value * 0.62)
     kind = t("background_kind")
@@ -364,13 +378,15 @@ def _hair_outline(c: Canvas, look: _Look, curl: Tensor) -> Tensor:
 
 def _hair_colour(c: Canvas, look: _Look, angle: Tensor, radius: Tensor, curl: Tensor) -> Tensor:
     phase = 6.3 * c.trait("curl_phase")
-    fine = torch.sin(46 * angle + 2.5 * torch.sin(3 * radius + phase))
+    fine = torch.sin(36 * angle + 2.5 * torch.sin(3 * radius + phase))
     broad = torch.sin(13 * angle + 26 * radius + phase)
-    texture = 0.05 * torch.sin(17 * angle + phase) + 0.20 * look.straight * fine + 0.26 * look.wavy * broad
+    grain = look.straight * fine
+    texture = 0.05 * torch.sin(17 * angle + phase) + 0.27 * grain + 0.26 * look.wavy * broad
     sheen = bump((radius - 0.36 - 0.02 * curl) / 0.17) * (0.30 - 0.12 * look.wavy)
     edge = 0.30 * (c.u.abs() - 0.30).clamp(min=0) * 2
     bright = (0.94 + texture + sheen - edge) * look.light
-    return look.hair * bright + 0.05 * sheen
+    # Strands must show on black hair too, so part of their light does not depend on its colour.
+    return look.hair * bright + 0.05 * sheen + 0.055 * (grain.clamp(min=0) + look.wavy * broad.clamp(min=0))
 
 
 def _hair_behind(c: Canvas, look: _Look) -> None:
@@ -446,8 +462,6 @@ def _head(c: Canvas, look: _Look) -> None:
         c.line(fold, 0.013, look.crease, 0.60 * ramp(look.chubby, 0.2, 0.9) * low)
 
 
-
-
 def _age(c: Canvas, look: _Look) -> None:
     """What years leave: lines on the forehead, around the mouth and the eyes, and tired skin under them."""
     old = look.age
@@ -458,9 +472,9 @@ def _age(c: Canvas, look: _Look) -> None:
         au, inside = u.abs(), c.coverage(c.cut(look.head) + 0.02)
         for level, reach in ((-0.325, 0.17), (-0.270, 0.21), (-0.222, 0.18)):
             wave = v - level - 0.012 * torch.cos(14 * u) + 0.10 * u * u
-            c.line(wave, 0.0105, look.crease, 0.62 * old * inside * bump(u / (reach * 1.35)) ** 0.5)
+            c.line(wave, 0.0105, look.crease, 0.75 * old * inside * bump(u / (reach * 1.35)) ** 0.5)
         fold = segment(au, v, 0.105, 0.165, 0.190, 0.335)  # from the nose past the mouth
-        c.line(fold, 0.0125, look.crease, 0.75 * old)
+        c.line(fold, 0.0135, look.crease, 0.85 * old)
         bag = ellipse(au - _EYE_U, v - _EYE_V - 0.035, 0.100, 0.062)
         c.line(bag, 0.0115, look.crease, 0.62 * old * ramp(v - _EYE_V, 0.04, 0.075))
         c.paint(c.coverage(bag - 0.01) * ramp(v - _EYE_V, 0.03, 0.09) * 0.30 * old, look.shadow)
@@ -468,7 +482,7 @@ def _age(c: Canvas, look: _Look) -> None:
             foot = segment(au, v, 0.305, _EYE_V + 0.4 * rise, 0.362, _EYE_V + 1.5 * rise)
             c.line(foot, 0.0085, look.crease, 0.55 * old)
         hollow = bump(torch.hypot((au - 0.295) / 0.10, (v - 0.27) / 0.17))
-        c.paint(inside * hollow * 0.42 * old, look.shadow)
+        c.paint(inside * hollow * 0.52 * old, look.shadow)
         marionette = segment(au, v, 0.150, 0.385, 0.160, 0.450)
         c.line(marionette, 0.0105, look.crease, 0.6 * old)
 
@@ -489,21 +503,23 @@ def _nose(c: Canvas, look: _Look) -> None:
     with c.window(-0.34, 0.34, -0.20, 0.34):
         u, v = c.u - 0.085 * look.turn * ramp(c.v, -0.12, 0.16), c.v
         au = u.abs()
-        size = c.trait("nose_width", 0.92, 1.06) * (1 + 0.62 * big)
-        tip = c.trait("nose_length", 0.145, 0.165) + 0.012 * big
+        size = c.trait("nose_width", 0.92, 1.04) * (1 + 0.88 * big)
+        tip = c.trait("nose_length", 0.143, 0.160) + 0.010 * big
         bridge = ramp(v, -0.14, -0.02) * ramp(tip - v, 0.0, 0.08)
         side = c.trait("light_side", -1, 1)
         flank = bump((u + 0.045 * size * torch.where(side < 0, -1.0, 1.0)) / (0.045 * size))
         c.paint(bridge * flank * 0.62, look.shadow)
         c.paint(bridge * bump(u / (0.036 * size)) * 0.55, look.glow)
-        wing = ellipse(au - 0.058 * size, v - tip - 0.004, 0.036 * size, 0.034 + 0.014 * big)
+        wing = ellipse(au - 0.058 * size, v - tip - 0.004, 0.036 * size, 0.034 + 0.022 * big)
         c.paint(c.coverage(wing - 0.008) * 0.62, look.shadow)
         ball = circle(u, (v - tip) * 1.05, 0.049 * size)
-        c.paint(c.coverage(ball) * 0.85, look.skin * look.rgb((1.03, 0.92, 0.90)) * look.warmth)
+        c.paint(c.coverage(ball) * 0.85, look.skin * look.rgb((1.05, 0.88, 0.85)) * look.warmth)
         c.paint(bump(torch.hypot(u / (0.034 * size), (v - tip + 0.016) / 0.034)) * 0.55, look.glow)
-        under = ellipse(u, v - tip - 0.046 - 0.012 * big, 0.070 * size, 0.016)
+        under = ellipse(u, v - tip - 0.046 - 0.030 * big, 0.068 * size, 0.016 + 0.006 * big)
         c.paint(c.coverage(under) * 0.70, look.shadow * 0.9)
-        nostril = ellipse(au - 0.031 * size, v - tip - 0.033 - 0.010 * big, 0.0185 * size, 0.0115 + 0.004 * big)
+        nostril = ellipse(
+            au - 0.031 * size, v - tip - 0.033 - 0.022 * big, 0.0185 * size, 0.0115 + 0.005 * big
+        )
         c.fill(nostril, look.crease * 0.45, 0.92)
         if isinstance(c, Paper):
             c.line(torch.maximum(wing.abs(), 0.045 * size - au), 0.0, look.crease)
@@ -513,11 +529,11 @@ def _nose(c: Canvas, look: _Look) -> None:
 def _mouth_line(c: Canvas, look: _Look) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Across the mouth: q (-1 .. 1 between the corners), and v below the line where the lips meet; smile, half width."""
     smile = c.strength("Smiling")
-    half = c.trait("mouth_width", 0.122, 0.140) + 0.058 * smile
+    half = c.trait("mouth_width", 0.124, 0.138) + 0.068 * smile
     q = (c.u - 0.055 * look.turn) / half
     q2 = (q * q).clamp(max=1.6)
     level = c.trait("mouth_height", 0.298, 0.318) - 0.004 * smile
-    line = level + smile * (0.036 - 0.098 * q2) + 0.016 * q2 * (1 - smile)
+    line = level + smile * (0.042 - 0.116 * q2) + 0.018 * q2 * (1 - smile)
     return q, c.v - line, smile, half
 
 
@@ -526,7 +542,7 @@ def _mouth(c: Canvas, look: _Look) -> None:
         q, y, smile, half = _mouth_line(c, look)
         arch = (1 - q * q).clamp(min=0)
         gap = ramp(c.strength("Mouth_Slightly_Open"), 0.05, 1.0) * (0.105 - 0.012 * smile)
-        full = 1 + 0.95 * c.strength("Big_Lips") - 0.18 * look.male
+        full = 1 + 1.15 * c.strength("Big_Lips") - 0.18 * look.male
         bow = 1 - 0.42 * bump(q / 0.22) + 0.30 * bump((q.abs() - 0.30) / 0.32)
         upper = (0.021 * bow * arch**0.8 + 0.004 * arch) * full - 0.003 * smile
         lower = 0.037 * arch**0.75 * full - 0.004 * smile
@@ -547,7 +563,12 @@ def _mouth(c: Canvas, look: _Look) -> None:
         c.paint(shade * 0.35, look.shadow)
         bright = 1.0 + 0.16 * (y > 0) - 0.10 * (y < 0)
         c.fill(lips, colour * bright, 1.0)
-        c.paint(c.coverage(lips) * bump(torch.hypot((q + 0.1) / 0.45, (y - opening - 0.5 * lower) / 0.016)) * 0.35, look.glow)
+        c.paint(
+            c.coverage(lips)
+            * bump(torch.hypot((q + 0.1) / 0.45, (y - opening - 0.5 * lower) / 0.016))
+            * 0.35,
+            look.glow,
+        )
         inner = torch.maximum(torch.maximum(-y, y - opening), ends + 0.012)
         there = ramp(gap, 0.002, 0.012)
         c.fill(inner, look.rgb((0.26, 0.05, 0.07)), there)
@@ -609,7 +630,7 @@ def _brows(c: Canvas, look: _Look) -> None:
         arch = c.trait("brow_arch", 0.014, 0.034) * (1 - 0.45 * look.male)
         level = c.trait("brow_height", 0.142, 0.158) - 0.016 * look.male - 0.006 * bushy
         middle = y + level + arch * (1 - (q - 0.25) ** 2) - 0.010 * q
-        thick = (0.0125 + 0.0065 * look.male + 0.0190 * bushy) * (1 - 0.40 * ((q + 1) / 2).clamp(0, 1) ** 2)
+        thick = (0.0125 + 0.0065 * look.male + 0.0235 * bushy) * (1 - 0.40 * ((q + 1) / 2).clamp(0, 1) ** 2)
         d = torch.maximum(middle.abs() - thick, (q.abs() - 1) * 0.125)
         hairs = 1 + 0.12 * bushy * torch.sin(120 * x + 70 * y)
         colour = torch.lerp(look.hair * 0.62, look.skin * 0.25, 0.25)
@@ -629,7 +650,9 @@ def _beard(c: Canvas, look: _Look) -> None:
         soft = (0.5 - stubble * 12).clamp(0, 1) * ramp(v, 0.06, 0.22)
         c.paint(soft * look.male * 0.44, look.skin * look.rgb((0.50, 0.52, 0.56)))
         fine = min(1.0, c.size / 160)  # detail finer than the pixels would be moiré
-        grain = 1 + fine * (0.13 * torch.sin(120 * u + 9 * torch.sin(9 * v)) + 0.08 * torch.sin(75 * v + 40 * u.abs()))
+        grain = 1 + fine * (
+            0.13 * torch.sin(120 * u + 9 * torch.sin(9 * v)) + 0.08 * torch.sin(75 * v + 40 * u.abs())
+        )
         light = c.cut(look.light)
         c.fill(area, look.hair * 0.82 * grain * light, (1.25 * beard).clamp(max=1) * ramp(v, 0.03, 0.13))
         lip = segment(u.abs(), v, 0.028, 0.226, 0.118, 0.258)
@@ -652,23 +675,41 @@ def _hair(c: Canvas, look: _Look) -> None:
     opening = box(c.u, v - (top + 1.0), half, torch.full_like(half, 1.0), 0.235 - 0.05 * look.long)
     temples = ellipse(c.u.abs() - 0.205, v + 0.42, 0.085 + 0.04 * receding, 0.155) + 0.16 * (1 - receding)
     opening = union(opening, temples, 0.05)
+    # Above the ears nothing but skin shows in it: no background between hair and head.
+    opening = torch.where(c.v < -0.1, torch.maximum(opening, look.head + 0.008), opening)
     front = torch.maximum(outline, -opening)
     colour = _hair_colour(c, look, angle, radius, curl)
     # A soft shadow of the hair on the forehead, then the hair.
-    c.paint(c.coverage(c.cut(look.head)) * ((0.045 + opening) / 0.045).clamp(0, 1) * (opening < 0.02) * 0.26 * shown, look.shadow)
+    c.paint(
+        c.coverage(c.cut(look.head))
+        * ((0.045 + opening) / 0.045).clamp(0, 1)
+        * (opening < 0.02)
+        * 0.26
+        * shown,
+        look.shadow,
+    )
     c.fill(front, colour, shown)
     if isinstance(c, Paper):  # a few strands
         for k in (-0.9, -0.45, 0.0, 0.45, 0.9):
-            c.line(torch.maximum((angle - k - 0.1 * curl).abs() * radius.clamp(min=0.05), front + 0.02), 0.0, colour, shown)
+            c.line(
+                torch.maximum((angle - k - 0.1 * curl).abs() * radius.clamp(min=0.05), front + 0.02),
+                0.0,
+                colour,
+                shown,
+            )
     swept = ramp(c.trait("fringe"), 0.45, 0.55)
     with c.window(-0.62, 0.62, -0.86, 0.02):
         u, v = c.u, c.v
         b = ramp(bangs, 0.05, 0.95)
         reach = -0.52 + 0.345 * b
-        lower = reach + 0.030 * torch.cos(u * 5) + 0.014 * torch.sin(34 * u + 3 * c.cut(angle)) - swept * 0.20 * (u * torch.sign(look.parting) + 0.10)
+        lower = (
+            reach
+            + 0.030 * torch.cos(u * 5)
+            + 0.014 * torch.sin(34 * u + 3 * c.cut(angle))
+            - swept * 0.20 * (u * torch.sign(look.parting) + 0.10)
+        )
         locks = torch.maximum(torch.maximum(c.cut(outline), v - lower), u.abs() - half - 0.02)
         c.fill(locks, c.cut(colour) * (1 - 0.20 * ramp(v, -0.42, -0.16)), shown * (4 * b).clamp(max=1))
-
 
 
 def _glasses(c: Canvas, look: _Look) -> None:

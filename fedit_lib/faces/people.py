@@ -102,9 +102,13 @@ class People:
         off, so that `.labels([name])` is always `strength > 0.5` afterwards. Raises ValueError outside [0, 1].
         """
         check_attributes([name])
-        strength = torch.as_tensor(strength, dtype=self.attributes.dtype, device=self.device).expand(len(self))
+        strength = torch.as_tensor(strength, dtype=self.attributes.dtype, device=self.device).expand(
+            len(self)
+        )
         if not ((strength >= 0) & (strength <= 1)).all():
-            raise ValueError(f"the strength of {name} must lie in [0, 1]; got {strength.min():.3g} to {strength.max():.3g}")
+            raise ValueError(
+                f"the strength of {name} must lie in [0, 1]; got {strength.min():.3g} to {strength.max():.3g}"
+            )
         attributes = self.attributes.clone()
         attributes[:, INDEX[name]] = strength
         for rival in rivals(name):
@@ -122,7 +126,9 @@ class People:
         """
         names = check_attributes(names)
         if target.shape != (len(self), len(names)):
-            raise ValueError(f"target must have the shape {(len(self), len(names))}; got {tuple(target.shape)}")
+            raise ValueError(
+                f"target must have the shape {(len(self), len(names))}; got {tuple(target.shape)}"
+            )
         # Removals first, so that an attribute asked for is not wiped out by its rival's going.
         people = self
         asked = target.to(self.attributes).clamp(TYPICAL[0], TYPICAL[1])
@@ -162,7 +168,9 @@ def sample(n: int, seed: int = 0, correlated: bool = True, device: torch.device 
     traits, chance, strength = draws.split([len(TRAITS), len(ATTRIBUTES), len(ATTRIBUTES)], dim=1)
     present = _present(chance, correlated)
     traits = traits.clone()
-    if correlated:  # long hair with women, short with men, mostly: the *style* is no attribute, so no edit changes it
+    if (
+        correlated
+    ):  # long hair with women, short with men, mostly: the *style* is no attribute, so no edit changes it
         style, male = traits[:, TRAITS["hair_style"]], present[:, INDEX["Male"]]
         traits[:, TRAITS["hair_style"]] = torch.where(male, 0.55 * style, 0.35 + 0.65 * style)
     return People(_strengths(present, strength).to(device), traits.to(device))
@@ -202,16 +210,21 @@ def _present(chance: Tensor, correlated: bool) -> Tensor:
                 given(young, 0.02, 0.55),
             ],
             ("Straight_Hair", "Wavy_Hair"): [torch.tensor(0.35), given(male, 0.18, 0.48)],
-            ("Bangs", "Receding_Hairline"): [given(male, 0.10, 0.35), given(male, 1, 0.1) * given(young, 0.12, 0.5)],
+            ("Bangs", "Receding_Hairline"): [
+                given(male, 0.10, 0.35),
+                given(male, 1, 0.1) * given(young, 0.12, 0.5),
+            ],
         }
         for name, p in p_of.items():
             yes[name] = c[name] < p
         yes["Mouth_Slightly_Open"] = c["Mouth_Slightly_Open"] < given(yes["Smiling"], 0.65, 0.25)
     else:
         # Rarer where presence hides other attributes, so that these are still seen often.
-        rare = {"Bald": 0.2, "Wearing_Hat": 0.2, "Pale_Skin": 0.35}
+        rare = {"Bald": 0.2, "Wearing_Hat": 0.12, "Pale_Skin": 0.35}
         for name in ATTRIBUTES:
-            yes[name] = c[name] < rare.get(name, 0.45 if name not in ("Male", "Young", "No_Beard", "Smiling") else 0.5)
+            yes[name] = c[name] < rare.get(
+                name, 0.45 if name not in ("Male", "Young", "No_Beard", "Smiling") else 0.5
+            )
         groups = {
             HAIR_COLOURS: [torch.tensor(0.23)] * 4,
             ("Straight_Hair", "Wavy_Hair"): [torch.tensor(0.36)] * 2,

@@ -37,7 +37,9 @@ def render_uint8(people: People, size: int = 64) -> Tensor:
         draw(canvas)
         return canvas.pixels.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
-    return _in_chunks(people, size, photo, torch.empty(0, 3, size, size, dtype=torch.uint8, device=people.device))
+    return _in_chunks(
+        people, size, photo, torch.empty(0, 3, size, size, dtype=torch.uint8, device=people.device)
+    )
 
 
 def render(people: People, size: int = 64) -> Tensor:
@@ -56,7 +58,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def region(people: People, name: str, size: int = 64, steps: int = 9) -> Tensor:
+def region(people: People, name: str, size: int = 64, steps: int = 8) -> Tensor:
     """Where an edit of `name` may change pixels, whatever its strength: bool (n, size, size).
 
     Found by drawing: the attribute is swept over `steps` strengths, every pixel that ever differs belongs to the
@@ -66,7 +68,8 @@ def region(people: People, name: str, size: int = 64, steps: int = 9) -> Tensor:
     _check_size(size)
     shown = render_uint8(people, size).to(torch.int16)
     low, high = shown.clone(), shown
-    for strength in torch.linspace(0, 1, steps).tolist():
+    # At 0.5 what hides the attribute is taken off (a hat, say): look at both sides of that jump.
+    for strength in [*torch.linspace(0, 1, steps).tolist(), 0.5, 0.5 + 1e-4]:
         edited = render_uint8(people.with_attribute(name, strength), size).to(torch.int16)
         low, high = torch.minimum(low, edited), torch.maximum(high, edited)
     changed = (high != low).any(dim=1, keepdim=True).float()
@@ -92,7 +95,9 @@ def sketch(people: People, size: int = 64, skill: str = "clean") -> Tensor:
     return _in_chunks(people, size, lines, torch.empty(0, 1, size, size, device=people.device))
 
 
-def show(images: Tensor, labels: Sequence[str] | None = None, columns: int = 8, scale: int = 1) -> Image.Image:
+def show(
+    images: Tensor, labels: Sequence[str] | None = None, columns: int = 8, scale: int = 1
+) -> Image.Image:
     """A contact sheet as a PIL image, for any notebook cell to end with.
 
     images: uint8, or float in [-1, 1], or bool, (n, 3 or 1, H, W) or (n, H, W). labels: a caption under each picture.
