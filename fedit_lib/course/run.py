@@ -264,6 +264,9 @@ def normalise(content: Any) -> None:
         kept = []
         for output in cell.outputs:
             data = output.get("data")
+            if data is not None and {"image/png", "image/jpeg"} <= set(data):
+                # Pillow's pictures come in both forms, of which a page shows one: keep the smaller.
+                del data[max("image/png", "image/jpeg", key=lambda form: len(data[form]))]
             if data is not None and WIDGET_VIEW in data:
                 del data[WIDGET_VIEW]
                 if "tqdm" in data.get("text/plain", "") or "%|" in data.get("text/plain", ""):
