@@ -117,8 +117,8 @@ class Canvas:
         self.size, self.n, device = size, len(people), people.device
         self._traits = people.traits[:, :, None, None, None]
         strengths = people.strengths()
-        self._strengths = dict(zip(ATTRIBUTES, strengths[:, :, None, None, None].unbind(1)))
-        self._raw = dict(zip(ATTRIBUTES, people.attributes[:, :, None, None, None].unbind(1)))
+        self._strengths = dict(zip(ATTRIBUTES, strengths[:, :, None, None, None].unbind(1), strict=True))
+        self._raw = dict(zip(ATTRIBUTES, people.attributes[:, :, None, None, None].unbind(1), strict=True))
         axis = (torch.arange(size, device=device) + 0.5) * (2 / size) - 1
         tilt = self.trait("tilt", -0.13, 0.13)
         self._scale = self.trait("scale", 1.06, 1.20)
@@ -393,7 +393,7 @@ def _hair_behind(c: Canvas, look: _Look) -> None:
     shown = (1 - look.bald) * look.long
     if not shown.any():
         return
-    angle, radius, curl = _strands(c, look)
+    angle, _, curl = _strands(c, look)
     d = _hair_outline(c, look, curl)
     c.fill(d, look.hair * (0.58 + 0.10 * look.straight * torch.sin(40 * angle)) * look.light, shown)
 
@@ -527,7 +527,7 @@ def _nose(c: Canvas, look: _Look) -> None:
 
 
 def _mouth_line(c: Canvas, look: _Look) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Across the mouth: q (-1 .. 1 between the corners), and v below the line where the lips meet; smile, half width."""
+    """Across the mouth: q (-1 .. 1 between the corners), and v below the lips' line; smile; half width."""
     smile = c.strength("Smiling")
     half = c.trait("mouth_width", 0.124, 0.138) + 0.068 * smile
     q = (c.u - 0.055 * look.turn) / half

@@ -129,18 +129,20 @@ class People:
             raise ValueError(
                 f"target must have the shape {(len(self), len(names))}; got {tuple(target.shape)}"
             )
-        # Removals first, so that an attribute asked for is not wiped out by its rival's going.
-        people = self
-        asked = target.to(self.attributes).clamp(TYPICAL[0], TYPICAL[1])
+        people, asked = self, target.to(self.attributes).clamp(TYPICAL[0], TYPICAL[1])
         binary = (target == 0) | (target == 1)
-        same = binary & (people.labels(names) == target)
-        for adding in (False, True):
-            for column, name in enumerate(names):
-                change = ~same[:, column] & ((asked[:, column] > 0.5) == adding)
-                if change.any():
-                    edited = people.with_attribute(name, asked[:, column])
-                    attributes = torch.where(change[:, None], edited.attributes, people.attributes)
-                    people = replace(people, attributes=attributes)
+        todo = ~(binary & (people.labels(names) == target))
+        # Removals first, so that an attribute asked for is not wiped out by its rival's going; and again, because
+        # what was hidden (a fringe under a hat) comes to light when its cover goes.
+        for _ in range(3):
+            for adding in (False, True):
+                for column, name in enumerate(names):
+                    change = todo[:, column] & ((asked[:, column] > 0.5) == adding)
+                    if change.any():
+                        edited = people.with_attribute(name, asked[:, column])
+                        attributes = torch.where(change[:, None], edited.attributes, people.attributes)
+                        people = replace(people, attributes=attributes)
+            todo = people.labels(names) != (asked > 0.5)
         return people
 
     def with_scene(self, seed: int) -> People:
@@ -232,7 +234,7 @@ def _present(chance: Tensor, correlated: bool) -> Tensor:
         }
     for names, shares in groups.items():  # one draw decides within an exclusive group
         floor = torch.zeros(len(chance))
-        for name, share in zip(names, shares):
+        for name, share in zip(names, shares, strict=True):
             yes[name] = (c[names[0]] >= floor) & (c[names[0]] < floor + share)
             floor = floor + share
     return torch.stack([yes[name] for name in ATTRIBUTES], dim=1)
