@@ -1,7 +1,7 @@
 """Thin the log of a long run to what a figure needs: python thin_log.py RUN_FOLDER [ROWS]
 
-Writes laptop_log.csv beside this file. Neighbouring rows are averaged, none is left out; the first line of a block gives
-way to its last step, so that the end of the file is the end of the run.
+Writes laptop_log.csv beside this file. Neighbouring rows are averaged, none is left out; a block bears its last step,
+so that the end of the file is the end of the run.
 """
 
 from __future__ import annotations
