@@ -66,6 +66,7 @@ def train(
         settings = replace(settings, steps=steps)
     torch.manual_seed(seed)  # the weights that the game begins with
     game = paper.build(settings, attributes=attributes)
+    validate = _validation(paper, settings.size) if source == "procedural" and profile != "smoke" else None
     faces = load_source(
         source,
         n=settings.faces,
@@ -83,8 +84,11 @@ def train(
         batch_size=settings.batch_size,
         seed=seed,
         device=device,
-        precision="32-true" if precision == "auto" else precision,
+        precision=training.fast_precision(device) if precision == "auto" else precision,
         out=out,
+        validate=validate,
+        validate_every=VALIDATE_EVERY,
+        keep_best=None if validate is None else "region_psnr",
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
         resume=resume,
@@ -92,8 +96,40 @@ def train(
     )
 
 
-def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
+VALIDATE_EVERY = 1000  # rounds
+VALIDATION_FACES = 40
+
+
+def _validation(paper: Any, size: int) -> Any:
+    """What `fit` asks now and then: the design's scores on a few people of the "valid" split, averaged weights.
+
+    Without an oracle only the measures that need none are left; a fresh clone has one, so that is said, not hidden.
+    """
+    from fedit_lib.evaluation import Exam, evaluate, load_oracle
+    from fedit_lib.training import WeightsError
+
+    try:
+        oracle = load_oracle("a")
+    except (FileNotFoundError, WeightsError) as error:
+        print(f"no validation during this training: {error}")
+        return None
+    exam = Exam(VALIDATION_FACES, 0, size, split="valid")
+    wanted = ("accuracy", "preservation", "region_psnr", "region_psnr_of_doing_nothing", "leakage")
+
+    def validate(game: Any, step: int) -> dict[str, float]:
+        editor = paper.editor(
+            game.averaged_networks(), {"config": game.config(), "steps": step}, device="cpu"
+        )
+        scores = evaluate(editor, questions=exam, oracle=oracle, slider_faces=0, progress=False)
+        return {name: scores.mean(name) for name in (*wanted, "reconstruction_psnr")}
+
+    return validate
+
+
+def load_run(run: Path, best: bool = True) -> tuple[str, Any, dict[str, Any]]:
     """The paper's name, the game with its trained weights and averages, and `run.json`, of a run folder.
+
+    best: where the training kept the best networks that its validation met, take those; else the last averages.
 
     Raises:
         FileNotFoundError: the folder holds no run.
@@ -103,7 +139,7 @@ def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
     import torch
 
     from fedit_lib import papers
-    from fedit_lib.training import EMA, CheckpointError
+    from fedit_lib.training import EMA, CheckpointError, load_best
 
     run = Path(run)
     for needed in ("run.json", "checkpoint.pt"):
@@ -128,6 +164,10 @@ def load_run(run: Path) -> tuple[str, Any, dict[str, Any]]:
     if state["ema"] is not None:
         game.ema = EMA(game.inference_networks(), game.ema_decay)
         game.ema.load_state_dict(state["ema"])
+    if best and (run / "best.pt").is_file():
+        step, _ = load_best(run, game)
+        game.ema = None  # what was kept is the average already
+        return name, game.eval(), facts | {"step": step, "steps_trained": state["step"]}
     facts |= {"step": state["step"], "seconds": round(state["seconds"], 1)}  # run.json may be newer
     return name, game.eval(), facts
 
@@ -197,5 +237,6 @@ def _receipt(name: str, game: Any, facts: dict[str, Any]) -> dict[str, Any]:
         "faces": faces,
         "number_of_faces": facts.get("number"),
         "steps": facts["step"],
+        "steps_trained": facts.get("steps_trained", facts["step"]),
         **{key: facts.get(key) for key in kept},
     }

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from .. import faces
 from ..data import Batch, FaceSet
 from ..data.checks import check_images
-from ..training import Game, History, Player, Profile, fit
+from ..training import Game, History, Player, Profile, fast_precision, fit
 from ..training.support import commit, hardware, versions
 from ..training.weights import WeightsError, load_weights, save_weights
 
@@ -362,14 +362,6 @@ def _profile(profile: str | Profile) -> Profile:
     return PROFILES[profile]
 
 
-def fast_precision() -> str:
-    """ "bf16-mixed" where the processor multiplies bfloat16 in hardware (twice as fast there), else "32-true"."""
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return "bf16-mixed" if probe is not None and probe() else "32-true"
-
-
 def weights_path(variant: str = "a") -> Path:
     """Where the shipped oracle of this variant lies."""
     if variant not in VARIANTS:
@@ -397,7 +389,7 @@ def train(
         profile: "smoke", "laptop", or a `Profile`.
         out: folder of checkpoint, log and weights; None writes nothing.
         steps: instead of the profile's.
-        precision: "32-true", "bf16-mixed", or "auto" (see `fast_precision`).
+        precision: "32-true", "bf16-mixed", or "auto" (see `training.fast_precision`).
         weights: file to save to; by default `out/oracle_<variant>.safetensors`.
         people: how many held-out people its receipt's accuracy is measured on.
         command: noted in the receipt; by default the `fedit` command that does the same.
@@ -410,7 +402,7 @@ def train(
     if steps is not None:
         profile = replace(profile, steps=steps)
     if precision == "auto":
-        precision = fast_precision()
+        precision = fast_precision(device)
     torch.manual_seed(seed)
     oracle = build(profile, variant)
     examples_set = examples(profile.faces, profile.size, seed=seed * 10, progress=progress)

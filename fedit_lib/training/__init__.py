@@ -7,6 +7,7 @@ from .game import EMA, Game, Player, Profile
 from .history import History
 from .loop import fit
 from .run import TrainingDiverged
+from .support import fast_precision
 from .weights import WeightsError, load_weights, save_weights
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Profile",
     "TrainingDiverged",
     "WeightsError",
+    "fast_precision",
     "fit",
     "load_best",
     "load_weights",
