@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test lint unit course bench exercises clean
+.PHONY: help setup lab test course bench exercises figures clean
 
 help:
 	@echo "make lab        set up .venv and open JupyterLab at the first notebook"
 	@echo "make test       all that CI runs: style, tests, notebooks, exercises, browser"
 	@echo "make course     run every notebook; HTML and a table of times under build/"
 	@echo "make exercises  write exercises/ from solutions/"
+	@echo "make figures    draw the README's pictures"
 	@echo "make bench      measure faces, training images and edits a second"
 
 setup: $(STAMP)
@@ -46,6 +47,9 @@ bench: $(STAMP)
 
 exercises: $(STAMP)
 	$(BIN)/fedit exercises build
+
+figures: $(STAMP)
+	$(BIN)/python -m fedit_lib.course.figures
 
 clean:
 	rm -rf build
