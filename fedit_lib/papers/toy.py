@@ -198,7 +198,7 @@ class Film:
 
         last = len(self.frames) - 1
         chosen = [self.frames[round(i * last / max(1, frames - 1))] for i in range(min(frames, last + 1))]
-        figure = Figure(figsize=(1.75 * len(chosen), 2.2 if title else 2.0), dpi=90, layout="constrained")
+        figure = Figure(figsize=(1.75 * len(chosen), 2.2 if title else 2.0), dpi=76, layout="constrained")
         for axis, (step, points, field) in zip(
             figure.subplots(1, len(chosen), squeeze=False)[0], chosen, strict=True
         ):

@@ -24,7 +24,7 @@ counterfactual = Exercise(
     hints={
         "lost": (
             "One of the two attributes is missing from the answer.",
-            "`with_attribute` changes nothing in place: it returns new people. Which people does your second call start from?",
+            "`with_attribute` changes nothing in place: it returns new people. From whom does your second call start?",
             "Chain them: people.with_attribute(first, 0.9).with_attribute(second, 0.9).",
         ),
         "others": (
@@ -220,7 +220,7 @@ slope_penalty = Exercise(
         ),
         "length": (
             "The length of the gradient went wrong: here D(x) = 3 x1 + 4 x2 has the slope 5 everywhere.",
-            "The length is taken over the coordinates of *one point*, not over the whole batch or each coordinate by itself.",
+            "The length goes over the coordinates of *one point*: not over the batch, nor one coordinate by itself.",
             "slope.norm(dim=1) gives one length a point: (B, 2) -> (B,).",
         ),
         "not_from_one": (
@@ -246,11 +246,9 @@ def _(answer):
 @slope_penalty.step("a linear critic has a known penalty: (5 - 1)^2")
 def _(answer):
     value = answer(lambda x: x @ torch.tensor([3.0, 4.0]), _POINTS)
-    # over the whole batch the length is 10; a coordinate at a time (2^2 + 3^2) / 2; squared before the 1 goes: 24^2
-    mistakes = {"length": 81.0, "not_from_one": 25.0}
-    for wrong in (6.5, 576.0):
-        if abs(float(value) - wrong) < 1e-3:
-            mistakes["length"] = wrong
+    # The length of the whole batch's gradient is 10, so (10 - 1)^2; each coordinate by itself gives (2^2 + 3^2) / 2.
+    length = 6.5 if abs(float(value) - 6.5) < 1e-3 else 81.0
+    mistakes = {"length": length, "not_from_one": 25.0}
     expect_close(value, 16.0, "value", mistakes)
 
 
@@ -418,8 +416,8 @@ leakage = Exercise(
         ),
         "value": (
             "The number is not right yet.",
-            "The mean over the channels of |edited - source|, summed outside the region, by the number of pixels there.",
-            "change = (edited.float() - source.float()).abs().mean(1); (change * ~region).sum((1, 2)) / (~region).sum((1, 2))",
+            "|edited - source|, meaned over the channels, summed outside the region, by the number of pixels there.",
+            "(change * ~region).sum((1, 2)) / (~region).sum((1, 2)), change being |edited - source|.mean(1)",
         ),
         "inside": (
             "You measure where change is allowed.",
@@ -558,16 +556,10 @@ def _(answer):
     seen = truth.clone()
     seen[:, 2] = 1  # the edit itself went wrong for everyone
     seen[0, 0] = seen[0, 1] = seen[1, 4] = 1  # three of the other sixteen
-    mistakes = {"edited_too": 13 / 20, "flipped": 3 / 16, "all_or_nothing": 0.5}
-    mistakes = {key: torch.tensor(value) for key, value in mistakes.items()}
-    if isinstance(value := answer(seen, truth, 2), float):
-        value = torch.tensor(value)
-    mistakes["edited_too"] = torch.tensor(9 / 20) if _near(value, 9 / 20) else torch.tensor(13 / 20)
+    value = torch.as_tensor(answer(seen, truth, 2))
+    mistakes = {"edited_too": 13 / 20, "flipped": 3 / 16, "all_or_nothing": 2 / 4}
+    mistakes = {key: torch.tensor(rate) for key, rate in mistakes.items()}
     expect_close(value, torch.tensor(13 / 16), "value", mistakes)
-
-
-def _near(value: object, number: float) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 0 and abs(float(value) - number) < 1e-4
 
 
 @preservation.step("whatever column was edited")
