@@ -360,6 +360,7 @@ LAPTOP = {
     "critic_moves": 1,
     "lr": 6e-4,
     "rec": 30.0,
+    "cls_g": 20.0,
     "lr_drop": 0.75,
     "ema_decay": 0.999,
 }
