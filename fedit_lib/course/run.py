@@ -43,7 +43,7 @@ def find_notebooks(root: Path, names: Sequence[str] = ()) -> list[Path]:
         return every
     chosen: list[Path] = []
     for name in names:
-        given = next((p for p in (Path(name).resolve(), (root / name).resolve()) if p.exists()), None)
+        given = next((p for p in ((root / name).resolve(), Path(name).resolve()) if p.exists()), None)
         if given is not None and given.is_file():
             hits = [given]
         elif given is not None and given.is_dir():
