@@ -1,4 +1,4 @@
-"""Right answers written another way than the library's must pass too; a check is no place to ask for one's own style."""
+"""Right answers written another way than the library's pass too: a check asks for the result, not for a style."""
 
 from __future__ import annotations
 
