@@ -89,7 +89,7 @@ class People:
             for hider in HIDDEN_BY.get(name, ()):
                 strength = strength * (self.attributes[:, INDEX[hider]] <= 0.5)
             columns.append(strength)
-        return torch.stack(columns, dim=1)
+        return torch.stack(columns, dim=1) if columns else self.attributes[:, :0]
 
     def labels(self, names: Sequence[str] | None = None) -> Tensor:
         """Binary labels, float (n, k) of 0 and 1: strength > 0.5. What is hidden is labelled absent."""

@@ -145,4 +145,5 @@ def test_bad_requests_are_named():
         people.labels(["Male", "Male"])
     with pytest.raises(ValueError, match="-3"):
         faces.sample(-3)
+    assert people.labels([]).shape == (3, 0)
     assert len(faces.sample(0)) == 0 and faces.render_uint8(faces.sample(0)).shape == (0, 3, 64, 64)
