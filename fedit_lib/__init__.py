@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fedit_lib._memory import keep_freed_memory
+
 __version__ = "0.1.0"
 __all__ = ["__version__", "faces", "load_editor"]
+
+keep_freed_memory()
 
 if TYPE_CHECKING:
     from fedit_lib import faces

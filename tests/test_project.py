@@ -16,7 +16,7 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     tomllib = None
 
-ORDER = ("faces", "data", "nn", "training", "papers", "evaluation", "interactive", "course", "cli")
+ORDER = ("_memory", "faces", "data", "nn", "training", "papers", "evaluation", "interactive", "course", "cli")
 CONDA_NAMES = {"pytorch": "torch"}
 CONDA_ONLY = {"python", "pip", "git"}
 

@@ -13,7 +13,7 @@ from .drawing import Paper, Photo, draw
 from .people import People
 
 SKILLS = ("clean", "wobbly", "poor")
-_CHUNK_PIXELS = 64 * 64 * 96  # a chunk's layers stay in the cache
+_CHUNK_PIXELS = 64 * 64 * 64  # a chunk's layers stay in the cache
 
 
 def _check_size(size: int) -> None:
