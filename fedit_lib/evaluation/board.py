@@ -94,17 +94,20 @@ class Leaderboard:
         return tuple(m for m in COLUMNS if any(self.value(n, m) is not None for n in self.order))
 
     def table(self) -> Any:
-        """A `rich.table.Table`, one row an editor."""
+        """A `rich.table.Table`: a row a measure and a column an editor, best first, so that it fits a terminal."""
         from rich.table import Table
 
         table = Table(
             title=f"Leaderboard by {self.by}", caption=self.note, title_justify="left", caption_justify="left"
         )
-        table.add_column("editor", no_wrap=True)
-        for metric in self.columns:
-            table.add_column({**METRICS, **EXTRA}[metric][0], justify="right")
+        table.add_column("measure", no_wrap=True)
         for name in self.order:
-            table.add_row(name, *(show(metric, self.value(name, metric)) for metric in self.columns))
+            table.add_column(name, justify="right")
+        for metric in self.columns:
+            table.add_row(
+                {**METRICS, **EXTRA}[metric][0],
+                *(show(metric, self.value(name, metric)) for name in self.order),
+            )
         return table
 
     @property
