@@ -88,7 +88,7 @@ def train(
         out=out,
         validate=validate,
         validate_every=VALIDATE_EVERY,
-        keep_best=None if validate is None else "region_psnr",
+        keep_best=None if validate is None else getattr(paper, "KEEP_BEST", "region_psnr"),
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
         resume=resume,
@@ -103,6 +103,7 @@ VALIDATION_FACES = 40
 def _validation(paper: Any, size: int) -> Any:
     """What `fit` asks now and then: the design's scores on a few people of the "valid" split, averaged weights.
 
+    A paper's KEEP_BEST names the one that decides which weights are kept (region_psnr by default); None keeps the last.
     Without an oracle only the measures that need none are left; a fresh clone has one, so that is said, not hidden.
     """
     from fedit_lib.evaluation import Exam, evaluate, load_oracle
