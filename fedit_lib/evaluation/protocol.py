@@ -23,6 +23,7 @@ from . import metrics
 from .baselines import TrueAnswer
 from .exam import Exam, Question, draw, exam, slider_target, terciles
 from .oracle import REQUIRED_ACCURACY, Oracle, load_oracle, weights_path
+from .probe import probe_accuracy
 from .scores import EXTRA, METRICS, Scores
 
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a slider
@@ -51,7 +52,7 @@ def evaluate(
     Args:
         editor: anything with `attributes` (names of the face world), `edit(images, labels, target)` and
             `reconstruct(images, labels)`; optional are `size` (64), `device` ("cpu"), `name`,
-            `attention(images, labels, target)`, `parameters_count()` and `receipt`.
+            `attention(images, labels, target)`, `latent(images)`, `parameters_count()` and `receipt`.
         faces: how many people. 100 gives a first impression in seconds.
         seed: offset in the test split.
         attributes: which to flip (default: all that the editor has).
@@ -105,6 +106,8 @@ def evaluate(
     count = getattr(editor, "parameters_count", None)
     scores["parameters"] = int(count()) if callable(count) else None
     scores["ms_per_edit"] = desk.milliseconds()
+    if callable(latent := getattr(editor, "latent", None)):  # what its code still knows
+        scores["latent_probe"] = probe_accuracy(latent, asked, test, device=device)
     scores["training_seconds"] = _training_seconds(editor)
     everyone = {**{m: {a: per_person[a].get(m) for a in asked} for m in BY_TONE}, **rebuilt}
     scores["tone"] = {m: _by_tone(everyone[m], test.people) for m in BY_TONE}

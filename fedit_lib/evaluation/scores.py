@@ -27,10 +27,12 @@ METRICS: dict[str, tuple[str, int, bool | None]] = {
     "parameters": ("parameters", 0, False),
     "ms_per_edit": ("ms an edit", 1, False),
 }
-# Beside the design's: the second oracle, Inception's FID where its weights are at hand, the receipt's training time.
+# Beside the design's: the second oracle, Inception's FID where its weights are at hand, what a fresh probe reads from
+# the code (0.5 is chance) where the editor shows one, the receipt's training time.
 EXTRA: dict[str, tuple[str, int, bool | None]] = {
     "accuracy_b": ("accuracy, 2nd oracle", 3, True),
     "fid_inception": ("FID (Inception)", 1, False),
+    "latent_probe": ("probe on the code", 3, False),
     "training_seconds": ("training, s", 0, False),
 }
 
@@ -38,8 +40,8 @@ EXTRA: dict[str, tuple[str, int, bool | None]] = {
 class Scores(dict):
     """`scores["accuracy"]` is `{"mean": ..., "per_attribute": {...}}`, `scores["fid"]` a number, or None.
 
-    Further keys: "accuracy_b", "fid_inception", "training_seconds", "tone" (metric -> dark, middle, light) and "about"
-    (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
+    Further keys: "accuracy_b", "fid_inception", "latent_probe", "training_seconds", "tone" (metric -> dark, middle, light)
+    and "about" (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
     """
 
     def mean(self, metric: str) -> float | None:
