@@ -96,7 +96,7 @@ def train(
     )
 
 
-VALIDATE_EVERY = 1000  # rounds
+VALIDATE_EVERY = 250  # rounds
 VALIDATION_FACES = 40
 
 
