@@ -40,8 +40,8 @@ EXTRA: dict[str, tuple[str, int, bool | None]] = {
 class Scores(dict):
     """`scores["accuracy"]` is `{"mean": ..., "per_attribute": {...}}`, `scores["fid"]` a number, or None.
 
-    Further keys: "accuracy_b", "fid_inception", "latent_probe", "training_seconds", "tone" (metric -> dark, middle, light)
-    and "about" (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
+    Further keys: "accuracy_b", "fid_inception", "latent_probe", "training_seconds", "tone" (metric -> dark, middle,
+    light) and "about" (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
     """
 
     def mean(self, metric: str) -> float | None:

@@ -323,9 +323,9 @@ LAPTOP = {
     "hidden": 256,
     "lr": 1e-3,
     "lr_dis": 1e-3,
-    "lambda_e": 1e-2,
+    "lambda_e": 2e-2,
     "ramp": 0.3,
-    "dis_moves": 1,
+    "dis_moves": 2,
     "lr_drop": 0.85,
     "ema_decay": 0.999,
 }
@@ -343,7 +343,7 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=10_000,
+        steps=6_000,
         batch_size=32,
         faces=40_000,
         checkpoint_every=250,
