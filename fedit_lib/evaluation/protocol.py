@@ -24,10 +24,12 @@ from .baselines import TrueAnswer
 from .exam import Exam, Question, draw, exam, slider_target, terciles
 from .oracle import REQUIRED_ACCURACY, Oracle, load_oracle, weights_path
 from .probe import probe_accuracy
+from .samples import sample_accuracy
 from .scores import EXTRA, METRICS, Scores
 
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a slider
 CHUNK = 125  # pictures edited at a time
+PROBE_FROM = 100  # people that an exam needs for its probe of an editor's code
 BY_TONE = ("accuracy", "preservation", "region_psnr", "reconstruction_psnr")
 
 
@@ -106,8 +108,13 @@ def evaluate(
     count = getattr(editor, "parameters_count", None)
     scores["parameters"] = int(count()) if callable(count) else None
     scores["ms_per_edit"] = desk.milliseconds()
-    if callable(latent := getattr(editor, "latent", None)):  # what its code still knows
+    # What its code still knows. Of fewer people a probe's accuracy says too little for the seconds that it takes.
+    if callable(latent := getattr(editor, "latent", None)) and len(test) >= PROBE_FROM:
         scores["latent_probe"] = probe_accuracy(latent, asked, test, device=device)
+    if callable(sample := getattr(editor, "sample", None)):  # do the people it invents look as asked?
+        scores["sample_accuracy"] = _summary(
+            sample_accuracy(sample, names, desk.labels.to(device), judges[0], asked)
+        )
     scores["training_seconds"] = _training_seconds(editor)
     everyone = {**{m: {a: per_person[a].get(m) for a in asked} for m in BY_TONE}, **rebuilt}
     scores["tone"] = {m: _by_tone(everyone[m], test.people) for m in BY_TONE}

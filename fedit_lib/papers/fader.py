@@ -343,10 +343,10 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=6_000,
+        steps=4_200,
         batch_size=32,
-        faces=40_000,
-        checkpoint_every=250,
+        faces=16_000,
+        checkpoint_every=100,
         log_every=20,
         options=LAPTOP,
     ),
