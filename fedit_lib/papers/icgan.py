@@ -559,7 +559,7 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=9_500,
+        steps=7_000,
         batch_size=32,
         faces=30_000,
         checkpoint_every=250,
