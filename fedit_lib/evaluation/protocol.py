@@ -54,7 +54,8 @@ def evaluate(
     Args:
         editor: anything with `attributes` (names of the face world), `edit(images, labels, target)` and
             `reconstruct(images, labels)`; optional are `size` (64), `device` ("cpu"), `name`,
-            `attention(images, labels, target)`, `latent(images)`, `parameters_count()` and `receipt`.
+            `attention(images, labels, target)`, `latent(images)`, `sample(labels)`, `parameters_count()` and
+            `receipt`.
         faces: how many people. 100 gives a first impression in seconds.
         seed: offset in the test split.
         attributes: which to flip (default: all that the editor has).

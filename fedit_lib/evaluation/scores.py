@@ -28,11 +28,13 @@ METRICS: dict[str, tuple[str, int, bool | None]] = {
     "ms_per_edit": ("ms an edit", 1, False),
 }
 # Beside the design's: the second oracle, Inception's FID where its weights are at hand, what a fresh probe reads from
-# the code (0.5 is chance) where the editor shows one, the receipt's training time.
+# the code (0.5 is chance) where the editor shows one, how often the oracle sees in invented people what was asked for
+# where the editor can sample, the receipt's training time.
 EXTRA: dict[str, tuple[str, int, bool | None]] = {
     "accuracy_b": ("accuracy, 2nd oracle", 3, True),
     "fid_inception": ("FID (Inception)", 1, False),
     "latent_probe": ("probe on the code", 3, False),
+    "sample_accuracy": ("samples as asked", 3, True),
     "training_seconds": ("training, s", 0, False),
 }
 
@@ -40,8 +42,8 @@ EXTRA: dict[str, tuple[str, int, bool | None]] = {
 class Scores(dict):
     """`scores["accuracy"]` is `{"mean": ..., "per_attribute": {...}}`, `scores["fid"]` a number, or None.
 
-    Further keys: "accuracy_b", "fid_inception", "latent_probe", "training_seconds", "tone" (metric -> dark, middle,
-    light) and "about" (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
+    Further keys: "accuracy_b", "fid_inception", "latent_probe", "sample_accuracy", "training_seconds", "tone" (metric
+    -> dark, middle, light) and "about" (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
     """
 
     def mean(self, metric: str) -> float | None:
