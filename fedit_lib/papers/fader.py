@@ -169,7 +169,7 @@ class Fader(Game):
     hidden, dropout: of the latent discriminator. lr, lr_dis: learning rates of the auto-encoder and of the
     discriminator. lambda_e: the final weight of the discriminator; ramp: the part of the training over which it rises
     from 0 (0: at once). dis_moves: moves of the discriminator to one of the auto-encoder. lr_drop: the part of the
-    training after which the auto-encoder's learning rates fall to a tenth (1: never). clip: largest norm of a
+    training after which the learning rates fall to a tenth (1: never). clip: largest norm of a
     gradient. ema_decay: decay of the running average of encoder and decoder, or None.
 
     Raises ValueError for a size, attribute list or number that cannot be.
