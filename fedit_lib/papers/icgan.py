@@ -73,10 +73,14 @@ ENCODERS = ("ind", "sng", "ind-cond")
 
 
 def depth_of(size: int) -> int:
-    """Stride-2 layers between `size` pixels and 4: depth_of(64) == 4. Raises ValueError for a size that has none."""
-    depth = round(math.log2(size / 4)) if size >= 8 else 0
-    if depth < 1 or 4 * 2**depth != size:
-        raise ValueError(f"size is {size}; the networks of this paper need 8, 16, 32, 64, 128 ... pixels")
+    """Stride-2 layers between `size` pixels and 4: depth_of(64) == 4. Raises ValueError for a size that has none.
+
+    With fewer than two, D would have no layer after the one that y is given to: it would judge x and y apart, and could
+    not say whether they fit.
+    """
+    depth = round(math.log2(size / 4)) if size >= 16 else 0
+    if depth < 2 or 4 * 2**depth != size:
+        raise ValueError(f"size is {size}; the networks of this paper need 16, 32, 64, 128 ... pixels")
     return depth
 
 
@@ -117,7 +121,7 @@ class Discriminator(nn.Module):
         self.first = conv_block(channels, width, norm="none")
         self.rest = nn.Sequential(
             *(conv_block(i + (attributes if i == width else 0), o) for i, o in pairwise(sizes)),
-            nn.Conv2d(sizes[-1] + (attributes if len(sizes) == 1 else 0), 1, 4),
+            nn.Conv2d(sizes[-1], 1, 4),
         )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -168,7 +172,7 @@ def adversarial_loss(fake: Tensor) -> Tensor:
 class CGAN(Game):
     """The first step alone: a conditional GAN.
 
-    attributes: their names, in the order of the batch's label columns. size: pixels, 4 times a power of two.
+    attributes: their names, in the order of the batch's label columns. size: pixels, 16 or a larger power of two.
     channels: of the images. z_dim: length of the noise. g_width, d_width: channels of the layer next to the image.
     wrong_y: whether D also sees real images with wrong attributes. smooth: one-sided label smoothing. lr: of D and G;
     g_lr: of G, where it is another. ema_decay: of the generator's running average, or None; this course's addition.
@@ -314,7 +318,7 @@ class Encoder(nn.Module):
         self.rest = nn.Sequential(
             *(layer(i + (condition if i == width else 0), o) for i, o in pairwise(sizes)),
             nn.Flatten(),
-            nn.Linear(sizes[-1] * 16 + (condition * 16 if len(sizes) == 1 else 0), hidden, bias=False),
+            nn.Linear(sizes[-1] * 16, hidden, bias=False),
             nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Linear(hidden, outputs),
@@ -559,7 +563,7 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=7_000,
+        steps=4_000,
         batch_size=32,
         faces=30_000,
         checkpoint_every=250,
