@@ -19,7 +19,7 @@ def thin(history: History, rows: int = 120) -> History:
     for start in range(0, len(history.rows), block):
         part = history.rows[start : start + block]
         row = {"step": int(part[-1]["step"]), "seconds": round(part[-1]["seconds"], 1)}
-        for name in part[-1]:
+        for name in {name: None for r in part for name in r}:  # a validation's numbers stand in few rows
             if name not in row:
                 values = [r[name] for r in part if name in r]
                 row[name] = float(f"{sum(values) / len(values):.4g}")
