@@ -58,7 +58,7 @@ def _options(
 
 @app.command()
 def train(
-    name: Annotated[str, typer.Argument(help="A paper (attgan) or the benchmark's oracle.")],
+    name: Annotated[str, typer.Argument(help="A paper (icgan, fader, attgan) or the benchmark's oracle.")],
     profile: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     source: Annotated[str, typer.Option(help="procedural, celeba or folder.")] = "procedural",
     root: Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")] = None,
