@@ -352,10 +352,10 @@ def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
 #   paper's weights but cls_g 60: -2.25; rec 30 (so that the classifier counts three times as much): -1.99;
 #   also lr 6e-4: -1.17; also two shortcuts and injections: -1.02, and 2 dB more on the reconstruction.
 # With these and cls_g 10, 2,500 rounds at 64 px changed 61% of what was asked and kept 98.5% of the rest: hence 20.
-# One move of D to one of G looked best in such short trials, and was a trap: after 7,500 rounds at 64 px C was fooled on
-# nearly every fake (loss .03) while an independent classifier saw 64% of the wanted attributes, and more rounds did not
-# help. From those weights, on one core, held-out accuracy went to .68 in 13 minutes of noise on what C sees, to .74 in 13
-# minutes of three moves, and to .77 in five more of the paper's five: D must stay ahead.
+# One move of D to one of G looked best in such short trials, and was a trap: after 7,500 rounds at 64 px C was fooled
+# on nearly every fake (loss .03) while an independent classifier saw 64% of the wanted attributes, and more rounds did
+# not help. From those weights, on one core, held-out accuracy went to .68 in 13 minutes of noise on what C sees, to
+# .74 in 13 minutes of three moves, and to .77 in five more of the paper's five: D must stay ahead.
 LAPTOP = {
     "width": 24,
     "depth": 4,
