@@ -178,7 +178,9 @@ def test_load_editor(file, editor, batch):
 
 
 def test_unknown_paper():
-    with pytest.raises(UnknownPaper, match=r"'atgan' \(did you mean 'attgan'\?\); known: icgan, fader, attgan"):
+    with pytest.raises(
+        UnknownPaper, match=r"'atgan' \(did you mean 'attgan'\?\); known: icgan, fader, attgan"
+    ):
         load_editor("atgan")
     assert paper("attgan") is attgan
 
