@@ -1,7 +1,7 @@
 """The few layers from which the papers' networks are built.
 
-All of them are stride-two convolutions with a normalisation and an activation; the papers differ in the
-names that go into these functions.
+Most of them are convolutions with a normalisation and an activation; the papers differ in the names that go into
+these functions.
 """
 
 from __future__ import annotations
@@ -77,6 +77,36 @@ def up_block(
     """Transposed convolution, normalisation, activation. By default (B, C, H, W) -> (B, C', 2H, 2W)."""
     conv = nn.ConvTranspose2d(channels_in, channels_out, kernel, stride, padding, bias=norm == "none")
     return nn.Sequential(conv, normalisation(norm, channels_out), activation(act))
+
+
+def c7_block(
+    channels_in: int, channels_out: int, *, norm: str = "instance", act: str = "relu"
+) -> nn.Sequential:
+    """The "c7s1" of the papers: convolution 7x7, stride 1, normalisation, activation: (B, C, H, W) -> (B, C', H, W)."""
+    return conv_block(channels_in, channels_out, norm=norm, act=act, kernel=7, stride=1, padding=3)
+
+
+class ResidualBlock(nn.Module):
+    """The "R" of the papers (He et al. 2016): x + norm(conv(relu(norm(conv(x))))), (B, C, H, W) -> the same shape.
+
+    channels: C. norm: as in `normalisation`. Two convolutions 3x3; no activation after the sum.
+    """
+
+    def __init__(self, channels: int, norm: str = "instance") -> None:
+        super().__init__()
+        same = {"norm": norm, "kernel": 3, "stride": 1, "padding": 1}
+        self.body = nn.Sequential(
+            conv_block(channels, channels, act="relu", **same),
+            conv_block(channels, channels, act="none", **same),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+def residual_block(channels: int, norm: str = "instance") -> ResidualBlock:
+    """A `ResidualBlock`, named like the other blocks."""
+    return ResidualBlock(channels, norm)
 
 
 def tile_labels(features: Tensor, labels: Tensor) -> Tensor:

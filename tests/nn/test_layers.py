@@ -8,10 +8,12 @@ from torch import nn
 
 from fedit_lib.nn import (
     activation,
+    c7_block,
     check_size,
     conv_block,
     count_parameters,
     normalisation,
+    residual_block,
     tile_labels,
     up_block,
 )
@@ -28,6 +30,25 @@ def test_a_bias_only_where_no_norm_follows():
     assert conv_block(3, 8, norm="instance")[0].bias is None
     assert conv_block(3, 8, norm="none")[0].bias is not None
     assert count_parameters(up_block(3, 8, norm="none"), nn.Linear(2, 1)) == 3 * 8 * 16 + 8 + 3
+
+
+def test_c7_keeps_the_size():
+    block = c7_block(4, 6, norm="none", act="tanh")
+    out = block(torch.randn(2, 4, 10, 12) * 9)
+    assert out.shape == (2, 6, 10, 12) and out.abs().max() <= 1
+    assert count_parameters(block) == 4 * 6 * 49 + 6
+
+
+def test_a_residual_block_adds_to_what_it_got():
+    block, x = residual_block(6), torch.randn(2, 6, 8, 8)
+    assert (
+        count_parameters(block) == 2 * (6 * 6 * 9) + 2 * 2 * 6
+    )  # two convolutions, scale and shift of two norms
+    change = block(x) - x
+    assert torch.allclose(change, block.body(x), atol=1e-6) and change.min() < 0 < change.max()
+    with torch.no_grad():
+        block.body[1][1].weight.zero_()
+    assert torch.equal(block(x), x)  # with nothing to add it is the identity
 
 
 def test_norms_do_what_their_names_say():
