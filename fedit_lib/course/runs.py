@@ -87,7 +87,7 @@ def train(
         precision=training.fast_precision(device) if precision == "auto" else precision,
         out=out,
         validate=validate,
-        validate_every=VALIDATE_EVERY,
+        validate_every=max(VALIDATE_EVERY, settings.steps // 12),
         keep_best=None if validate is None else getattr(paper, "KEEP_BEST", "region_psnr"),
         checkpoint_every=settings.checkpoint_every,
         log_every=settings.log_every,
@@ -96,7 +96,7 @@ def train(
     )
 
 
-VALIDATE_EVERY = 250  # rounds
+VALIDATE_EVERY = 250  # rounds at the least: a validation costs as much as some hundred of them
 VALIDATION_FACES = 40
 
 
