@@ -321,10 +321,10 @@ def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
 # is small and the discriminator moves six times a round because reading is slow: on the frozen 4x4x192 codes of an
 # earlier run a fresh one was 64% right after 3,200 faces and 84% after 51,000, by which time an encoder has moved on.
 LAPTOP = {
-    "width": 32,
+    "width": 24,
     "depth": 5,
     "widest": 192,
-    "hidden": 512,
+    "hidden": 256,
     "lr": 1e-3,
     "lr_dis": 1e-3,
     "lambda_e": 6e-2,
@@ -347,7 +347,7 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=6_000,
+        steps=5_000,
         batch_size=32,
         faces=16_000,
         checkpoint_every=100,
