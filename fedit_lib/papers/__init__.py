@@ -12,11 +12,11 @@ from types import ModuleType
 
 import torch
 
-from fedit_lib.papers import attgan, fader, icgan
+from fedit_lib.papers import attgan, fader, icgan, sagan
 from fedit_lib.papers.editor import Editor, pick_device
 from fedit_lib.training.weights import WeightsError, load_weights
 
-PAPERS: dict[str, ModuleType] = {"icgan": icgan, "fader": fader, "attgan": attgan}
+PAPERS: dict[str, ModuleType] = {"icgan": icgan, "fader": fader, "attgan": attgan, "sagan": sagan}
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
