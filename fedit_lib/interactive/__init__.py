@@ -3,12 +3,25 @@
 panel = EditorPanel(load_editor("attgan"), people=faces.sample(8, seed=2_000_000))
 strip(editor, images, labels, "Smiling")     # one attribute, several strengths
 sheet(editor, images, labels)                # every attribute inverted, one at a time
+AttentionViewer(load_editor("sagan"), people=people)         # mask, content, result, true region
+attention_sheet(load_editor("sagan"), people, "Eyeglasses")  # the same as a picture
 """
 
 from __future__ import annotations
 
+from .attention import AttentionViewer, attention_sheet
 from .panel import EditorPanel
 from .photo import PhotoError, read_photo
 from .pictures import difference, sheet, strip, to_pil
 
-__all__ = ["EditorPanel", "PhotoError", "difference", "read_photo", "sheet", "strip", "to_pil"]
+__all__ = [
+    "AttentionViewer",
+    "EditorPanel",
+    "PhotoError",
+    "attention_sheet",
+    "difference",
+    "read_photo",
+    "sheet",
+    "strip",
+    "to_pil",
+]
