@@ -12,11 +12,17 @@ from types import ModuleType
 
 import torch
 
-from fedit_lib.papers import attgan, fader, icgan, sagan
+from fedit_lib.papers import aggan, attgan, fader, icgan, sagan
 from fedit_lib.papers.editor import Editor, pick_device
 from fedit_lib.training.weights import WeightsError, load_weights
 
-PAPERS: dict[str, ModuleType] = {"icgan": icgan, "fader": fader, "attgan": attgan, "sagan": sagan}
+PAPERS: dict[str, ModuleType] = {
+    "icgan": icgan,
+    "fader": fader,
+    "attgan": attgan,
+    "sagan": sagan,
+    "aggan": aggan,
+}
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 
