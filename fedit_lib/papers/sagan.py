@@ -137,6 +137,10 @@ class Discriminator(nn.Module):
         )
         self.src = nn.Conv2d(channels[-1], 1, 3, padding=1, bias=False)
         self.cls = nn.Conv2d(channels[-1], 1, size // 2**depth, bias=False)
+        for (
+            layer
+        ) in self.body:  # without a norm, torch's default would let signal and gradient fade layer by layer
+            nn.init.kaiming_normal_(layer[0].weight, a=0.01)
 
     def score(self, x: Tensor) -> Tensor:
         """D_src(x) alone, the mean over the patches: (B,)."""
@@ -175,10 +179,12 @@ class SaGAN(Game):
     width, depth, blocks: of the AMN and the SAN, see `hourglass`; san_width: of the SAN (default: `width`).
     first_norm: instance norm in the AMN's first layer. d_width, d_depth: of the critic.
     critic_moves: moves of the critic to one of the generator. lr: learning rate; lr_drop: the part of the training
-    after which it falls to a tenth (1: never). cls_g, cls_d: weights of the classification on edits and on real
-    faces; lambda_1: of the face after an edit and back; lambda_2: of the face with its own attribute; gp: of the
-    gradient penalty. mask: False leaves the SAN out, G = F_m. residual: True is the baseline, G = I + F_m clamped to
-    [-1, 1], without a mask, and with `sparsity` times the mean absolute residual of the edit.
+    after which it falls to a tenth (1: never). warmup: the part in which the critic learns to classify real faces and
+    nothing else moves; ramp: the part at whose end lambda_2 has risen from 0 (0: it stands at once).
+    cls_g, cls_d: weights of the classification on edits and on real faces; lambda_1: of the face after an edit and
+    back; lambda_2: of the face with its own attribute; gp: of the gradient penalty. mask: False leaves the SAN out,
+    G = F_m. residual: True is the baseline, G = I + F_m clamped to [-1, 1], without a mask, and with `sparsity` times
+    the mean absolute residual of the edit.
     ema_decay: decay of the running average of the generator, or None. An addition of this course.
 
     Raises ValueError for several attributes (one model an attribute), or a size or number that cannot be.
@@ -198,6 +204,8 @@ class SaGAN(Game):
         critic_moves: int = 3,
         lr: float = 2e-4,
         lr_drop: float = 1.0,
+        warmup: float = 0.0,
+        ramp: float = 0.0,
         cls_g: float = 1.0,
         cls_d: float = 1.0,
         lambda_1: float = 20.0,
@@ -214,6 +222,11 @@ class SaGAN(Game):
         check_size(size, d_depth, smallest=1)
         if critic_moves < 1:
             raise ValueError(f"critic_moves is {critic_moves}; it must be at least 1")
+        if not (0 <= warmup <= ramp or ramp == 0 <= warmup) or max(warmup, ramp) > 1:
+            raise ValueError(
+                f"warmup is {warmup} and ramp {ramp}; they are parts of the training, from 0 to 1, and the ramp "
+                f"ends after the warm-up"
+            )
         weights = {"cls_g": cls_g, "lambda_1": lambda_1, "lambda_2": lambda_2, "sparsity": sparsity}
         if wrong := [name for name, weight in weights.items() if weight < 0]:
             raise ValueError(f"{wrong[0]} is {weights[wrong[0]]}; a weight must be 0 or more")
@@ -232,6 +245,8 @@ class SaGAN(Game):
             "critic_moves": critic_moves,
             "lr": lr,
             "lr_drop": lr_drop,
+            "warmup": warmup,
+            "ramp": ramp,
             "cls_g": cls_g,
             "cls_d": cls_d,
             "lambda_1": lambda_1,
@@ -246,10 +261,18 @@ class SaGAN(Game):
         self.lr, self.lr_drop, self.ema_decay = lr, lr_drop, ema_decay
         self.cls_g, self.cls_d, self.gp = cls_g, cls_d, gp
         self.lambda_1, self.lambda_2, self.sparsity = lambda_1, lambda_2, sparsity
-        self.turns = ("critic",) * critic_moves + ("generator",)
+        self.critic_moves, self.warmup, self.ramp = critic_moves, warmup, ramp
+        self.set_progress(0.0)
         self.amn = AMN(width, depth, blocks, first_norm)
         self.san = SAN(san_width, depth, blocks) if mask else None
         self.discriminator = Discriminator(size, d_width, d_depth)
+
+    def set_progress(self, progress: float) -> None:
+        """Who moves now, and lambda_2 now: before `warmup` the critic alone; lambda_2 rises until `ramp`."""
+        self.warming = progress < self.warmup
+        self.turns = ("critic",) * self.critic_moves + (() if self.warming else ("generator",))
+        rise = (progress - self.warmup) / (self.ramp - self.warmup) if progress < self.ramp else 1.0
+        self.lambda_2_now = self.lambda_2 * max(rise, 0.0)
 
     def players(self) -> list[Player]:
         adam = {"lr": self.lr, "betas": (0.5, 0.999)}
@@ -272,6 +295,8 @@ class SaGAN(Game):
     def critic_loss(self, batch: Batch) -> dict[str, Tensor]:
         """L^D = L_src^D + gp GP + L_cls^D: WGAN-GP, and the attribute of *real* faces   (paper: 10, 1)."""
         images, c_g = self._check(batch)
+        if self.warming:
+            return {"cls": self.cls_d * classification_loss(self.discriminator(images)[1], c_g)}
         with torch.no_grad():  # the generator does not move now
             edited = self.generate(images, 1 - c_g)
         score_real, logits = self.discriminator(images)
@@ -301,7 +326,7 @@ class SaGAN(Game):
         if self.lambda_1:
             terms["back"] = self.lambda_1 * reconstruction_loss(images, self.generate(edited, c_g))
         if self.lambda_2:
-            terms["own"] = self.lambda_2 * reconstruction_loss(images, self.generate(images, c_g, mask))
+            terms["own"] = self.lambda_2_now * reconstruction_loss(images, self.generate(images, c_g, mask))
         if self.residual:
             terms["sparse"] = self.sparsity * reconstruction_loss(images, edited)
         if mask is not None:
@@ -347,14 +372,18 @@ def check_name(attributes: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------------------------- sizes
 
 LAPTOP = {
-    "width": 16,
+    "width": 12,
+    "san_width": 8,
     "depth": 2,
     "blocks": 3,
     "first_norm": False,
-    "d_width": 24,
+    "d_width": 16,
     "d_depth": 4,
+    "critic_moves": 2,
     "lr": 6e-4,
     "lr_drop": 0.85,
+    "warmup": 0.04,
+    "ramp": 0.3,
     "cls_g": 5.0,
     "ema_decay": 0.998,
 }
@@ -367,14 +396,14 @@ PROFILES = {
         faces=64,
         checkpoint_every=2,
         log_every=1,
-        options={**LAPTOP, "width": 8, "blocks": 1, "d_width": 8, "d_depth": 3},
+        options={**LAPTOP, "width": 8, "blocks": 1, "d_width": 8, "d_depth": 3, "warmup": 0.0},
     ),
     "laptop": Profile(
         name="laptop",
         size=64,
         steps=1_500,
         batch_size=16,
-        faces=16_000,
+        faces=8_000,
         checkpoint_every=100,
         log_every=20,
         options=LAPTOP,
