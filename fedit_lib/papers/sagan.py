@@ -384,7 +384,7 @@ LAPTOP = {
     "lr_drop": 0.85,
     "warmup": 0.04,
     "ramp": 0.3,
-    "cls_g": 5.0,
+    "cls_g": 10.0,
     "ema_decay": 0.998,
 }
 PROFILES = {
@@ -401,7 +401,7 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=1_500,
+        steps=700,
         batch_size=16,
         faces=8_000,
         checkpoint_every=100,
