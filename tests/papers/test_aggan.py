@@ -126,6 +126,16 @@ def test_compose_paints_only_under_the_mask():
     assert torch.equal(compose(x, torch.zeros(2, 1, 4, 4), torch.rand(2, 3, 4, 4)), x)
 
 
+def test_going_up_begins_without_a_checkerboard():
+    up = aggan.shuffle_up(6, 4)
+    with torch.no_grad():
+        out = up(torch.randn(2, 6, 5, 5))
+    assert out.shape == (2, 4, 10, 10)
+    squares = out.unflatten(3, (5, 2)).unflatten(2, (5, 2))  # (B, C, 5, 2, 5, 2)
+    assert torch.allclose(squares, squares[:, :, :, :1, :, :1].expand_as(squares), atol=1e-5)
+    assert out.std() > 0.1 and not torch.equal(out[:, 0], out[:, 1])
+
+
 def test_a_discriminators_score_is_of_its_own_picture():
     judge, x = Discriminator(3, 8, 2), torch.rand(4, 3, 32, 32)
     assert torch.allclose(judge(x)[:1], judge(x[:1]), atol=1e-6)
