@@ -58,7 +58,9 @@ def _options(
 
 @app.command()
 def train(
-    name: Annotated[str, typer.Argument(help="A paper (icgan, fader, attgan) or the benchmark's oracle.")],
+    name: Annotated[
+        str, typer.Argument(help="A paper (icgan, fader, attgan, sagan, aggan) or the benchmark's oracle.")
+    ],
     profile: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     source: Annotated[str, typer.Option(help="procedural, celeba or folder.")] = "procedural",
     root: Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")] = None,
@@ -93,7 +95,9 @@ def train(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder of `fedit train`.")],
+    run: Annotated[
+        list[Path], typer.Argument(help="Run folder of `fedit train`; several, one an attribute, are joined.")
+    ],
     to: Annotated[
         Path | None, typer.Option(help="Weight file; default fedit_lib/weights/NAME.safetensors.")
     ] = None,

@@ -50,6 +50,7 @@ def test_help_does_not_wait_for_torch() -> None:
         (["evaluate", "no_such_module:Editor", "--faces", "2"], "no_such_module"),
         (["evaluate", "json:Editor", "--faces", "2"], "Editor"),
         (["export", "no/such/run"], "run.json"),
+        (["export", "no/such/run", "nor/this"], "run.json"),
         (["course", "run", "-p", "epochs"], "NAME=VALUE"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ def train(
         device="cpu",  # `fit` moves them to the training's device
         root=root,
     )
+    if arrange := getattr(paper, "arrange", None):  # a paper may say how its batches are drawn
+        faces = arrange(faces)
     return training.fit(
         game,
         faces,
@@ -115,14 +118,16 @@ def _validation(paper: Any, size: int) -> Any:
         print(f"no validation during this training: {error}")
         return None
     exam = Exam(VALIDATION_FACES, 0, size, split="valid")
-    wanted = ("accuracy", "preservation", "region_psnr", "region_psnr_of_doing_nothing", "leakage")
+    wanted = ("accuracy", "preservation", "region_psnr", "region_psnr_of_doing_nothing", "leakage", "mask_ap")
 
     def validate(game: Any, step: int) -> dict[str, float]:
         editor = paper.editor(
             game.averaged_networks(), {"config": game.config(), "steps": step}, device="cpu"
         )
         scores = evaluate(editor, questions=exam, oracle=oracle, slider_faces=0, progress=False)
-        return {name: scores.mean(name) for name in (*wanted, "reconstruction_psnr")}
+        means = {name: scores.mean(name) for name in (*wanted, "reconstruction_psnr")}
+        # one attribute has no others to preserve, most papers have no mask: what cannot be is left out of the log
+        return {name: value for name, value in means.items() if value is not None}
 
     return validate
 
@@ -184,7 +189,7 @@ def load_run_editor(run: Path, device: str = "auto") -> Any:
 
 
 def export(
-    run: Path,
+    run: Path | Sequence[Path],
     *,
     to: Path | None = None,
     faces: int = 1000,
@@ -194,24 +199,45 @@ def export(
 ) -> Path:
     """Ship a run: its averaged inference networks as fp16 safetensors, and beside them a receipt with its scores.
 
+    Several runs of a paper that trains one model an attribute become one file: networks "ATTRIBUTE.NAME", and a receipt
+    that keeps each run's own under "runs".
+
     Args:
-        run: folder that ``fedit train`` wrote.
+        run: folder that ``fedit train`` wrote, or several, one an attribute, in the order in which to edit.
         to: the weight file; by default ``fedit_lib/weights/NAME.safetensors``.
         faces, slider_faces, seed: of the evaluation; with ``faces=0`` nothing is scored.
 
     Returns:
         The weight file. Scores are those of the stored fp16 weights, not of what they were rounded from.
+
+    Raises:
+        ValueError: runs that cannot be joined: of different papers or sizes, or not of one attribute each.
     """
     from fedit_lib import papers
-    from fedit_lib.training.weights import load_weights, save_weights
+    from fedit_lib.training.weights import WeightsError, load_weights, save_weights
 
-    name, game, facts = load_run(run)
+    folders = [Path(run)] if isinstance(run, str | Path) else [Path(folder) for folder in run]
+    if not folders:
+        raise ValueError("no run to export: give the folder of one, or of several")
+    loaded = [load_run(folder) for folder in folders]
+    name = loaded[0][0]
+    if len(loaded) == 1:
+        _, game, facts = loaded[0]
+        networks, receipt = game.averaged_networks(), _receipt(name, game, facts)
+    else:
+        networks, receipt = _joined(folders, loaded)
     path = Path(to) if to else papers.WEIGHTS / f"{name}.safetensors"
-    receipt = _receipt(name, game, facts)
-    networks = game.averaged_networks()
-    draft = Path(run) / "export" / path.name
+    draft = folders[0] / "export" / path.name
     draft.parent.mkdir(parents=True, exist_ok=True)
     save_weights(draft, networks, receipt)
+    if len(loaded) > 1:
+        try:
+            papers.load_editor(name, device="cpu", path=draft)
+        except WeightsError as error:
+            raise ValueError(
+                f"the editor of {name} cannot be made of these runs ({error}): either it has one model for all "
+                f"attributes (train one run with --attributes A,B), or the runs' networks differ in shape"
+            ) from error
     if faces:
         from fedit_lib.evaluation import evaluate
 
@@ -225,6 +251,42 @@ def export(
         networks[network].load_state_dict(state)
     save_weights(path, networks, receipt)
     return path
+
+
+def _joined(folders: list[Path], loaded: list[tuple[str, Any, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Networks and receipt of several runs, one an attribute. Raises ValueError for runs that do not fit together."""
+    papers = [name for name, _, _ in loaded]
+    if len(set(papers)) > 1:
+        raise ValueError(
+            f"runs of different papers cannot become one file: "
+            f"{', '.join(f'{f.name} is {p}' for f, p in zip(folders, papers, strict=True))}"
+        )
+    configs = [game.config() for _, game, _ in loaded]
+    for folder, config in zip(folders, configs, strict=True):
+        if len(config["attributes"]) != 1:
+            raise ValueError(
+                f"{folder.name} has {len(config['attributes'])} attributes; runs that are joined have one each"
+            )
+    attributes = [config["attributes"][0] for config in configs]
+    if twice := {a for a in attributes if attributes.count(a) > 1}:
+        raise ValueError(f"more than one run edits {', '.join(sorted(twice))}: give one run an attribute")
+    if len(sizes := {config["size"] for config in configs}) > 1:
+        raise ValueError(f"the runs' pictures have different sizes: {', '.join(map(str, sorted(sizes)))}")
+    networks, receipts = {}, {}
+    for attribute, (name, game, facts) in zip(attributes, loaded, strict=True):
+        receipts[attribute] = _receipt(name, game, facts)
+        for network, module in game.averaged_networks().items():
+            networks[f"{attribute}.{network.removeprefix(f'{attribute}.')}"] = module
+    every = list(receipts.values())
+    first = every[0]
+    # What all runs share is said once, as for a single run; what differs stands with each of them.
+    receipt = {key: value for key, value in first.items() if all(r[key] == value for r in every)}
+    shared = {key: value for key, value in configs[0].items() if all(c[key] == value for c in configs)}
+    receipt["config"] = shared | {"attributes": attributes}
+    for count in ("steps", "steps_trained", "seconds"):
+        receipt[count] = sum(r[count] or 0 for r in every)
+    receipt["command"] = [r["command"] for r in every]
+    return networks, receipt | {"runs": receipts}
 
 
 def _receipt(name: str, game: Any, facts: dict[str, Any]) -> dict[str, Any]:

@@ -63,3 +63,80 @@ def test_an_exported_run_is_an_editor_with_a_receipt(run: Path, tmp_path: Path) 
     editor = load_editor("attgan", path=path, device="cpu")
     assert editor.receipt["steps"] == 2 and editor.receipt["steps_trained"] == 3
     assert editor.receipt["source"] == "procedural" and editor.attributes == attgan.ATTRIBUTES
+
+
+# ------------------------------------------------------------------------------- several runs, one file
+
+
+@pytest.fixture(scope="module")
+def one_each(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    for seed, attribute in enumerate(("Smiling", "Bangs")):
+        runs.train(
+            "sagan",
+            profile="smoke",
+            out=folder / attribute,
+            device="cpu",
+            seed=seed,
+            steps=2,
+            attributes=[attribute],
+        )
+    runs.train(
+        "attgan", profile="smoke", out=folder / "attgan", device="cpu", steps=1, attributes=["Smiling"]
+    )
+    return {path.name: path for path in folder.iterdir()}
+
+
+def test_runs_of_one_attribute_each_become_one_editor(one_each: dict[str, Path], tmp_path: Path) -> None:
+    from fedit_lib import load_editor
+    from fedit_lib.training.weights import load_weights
+
+    order = [one_each["Smiling"], one_each["Bangs"]]
+    path = runs.export(order, to=tmp_path / "sagan.safetensors", faces=0)
+    states, receipt = load_weights(path)
+    assert set(states) == {"Smiling.amn", "Smiling.san", "Bangs.amn", "Bangs.san"}
+    assert receipt["config"]["attributes"] == ["Smiling", "Bangs"] and receipt["config"]["size"] == 32
+    assert {a: (r["seed"], r["steps"]) for a, r in receipt["runs"].items()} == {
+        "Smiling": (0, 2),
+        "Bangs": (1, 2),
+    }
+    assert receipt["steps"] == 4 and "seed" not in receipt and receipt["source"] == "procedural"
+    assert receipt["seconds"] == pytest.approx(sum(r["seconds"] for r in receipt["runs"].values()))
+    editor = load_editor("sagan", device="cpu", path=path)
+    assert editor.attributes == ("Smiling", "Bangs")
+
+    alone = {a: runs.load_run_editor(one_each[a], device="cpu") for a in editor.attributes}
+    images = procedural(3, size=32).batch(torch.arange(3)).images
+    zero, one = torch.zeros(3, 1), torch.ones(3, 1)
+    expected = alone["Bangs"].edit(alone["Smiling"].edit(images, zero, one), zero, one)
+    joined = editor.edit(images, torch.zeros(3, 2), torch.ones(3, 2))
+    assert (joined - expected).abs().max() < 0.02  # stored in half precision
+    assert (joined - images).abs().max() > 0.02
+
+
+def test_runs_that_do_not_fit_together(one_each: dict[str, Path], run: Path, tmp_path: Path) -> None:
+    to = tmp_path / "x.safetensors"
+    smiling, bangs = one_each["Smiling"], one_each["Bangs"]
+    for folders, message in (
+        ([smiling, smiling], "more than one run edits Smiling"),
+        ([bangs, one_each["attgan"]], "different papers.*attgan is attgan"),
+        ([run, one_each["attgan"]], "13 attributes.*one each"),
+        ([], "no run"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            runs.export(folders, to=to, faces=0)
+    other = tmp_path / "Bangs"
+    runs.train("attgan", profile="smoke", out=other, device="cpu", steps=1, attributes=["Bangs"])
+    with pytest.raises(ValueError, match="one model for all"):
+        runs.export([one_each["attgan"], other], to=to, faces=0)
+    assert not to.exists()
+
+
+def test_validation_leaves_out_what_a_model_cannot_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One attribute has no others to preserve; `fit` logs numbers only."""
+    from fedit_lib.papers import sagan
+
+    monkeypatch.setattr(runs, "VALIDATION_FACES", 4)
+    scores = runs._validation(sagan, 32)(sagan.build("smoke").eval(), 1)
+    assert "preservation" not in scores and {"accuracy", "leakage", "mask_ap"} <= set(scores)
+    assert all(isinstance(value, float) for value in scores.values())
