@@ -379,13 +379,19 @@ def test_a_pool_of_nothing_and_its_state():
 
 @given(progress=st.floats(0, 1, exclude_max=True), curriculum=st.floats(0, 1), lr_decay=st.floats(0, 1))
 @settings(max_examples=30, deadline=None)
-def test_the_balance_and_the_learning_rate(progress, curriculum, lr_decay):
-    with torch.device("meta"):
-        game = small(curriculum=curriculum, lr_decay=lr_decay, r_start=0.02, r=0.4)
+def test_the_balance_and_the_learning_rate(meta_game, progress, curriculum, lr_decay):
+    game = meta_game
+    game.curriculum, game.lr_decay, game.r_start, game.r = curriculum, lr_decay, 0.02, 0.4
     game.set_progress(progress)
     assert game.r_now == (0.02 if progress < curriculum else 0.4)
     scale = game.lr_scale(progress)
-    assert scale == 1 if progress < lr_decay else scale == pytest.approx((1 - progress) / (1 - lr_decay))
+    assert scale == (1 if progress < lr_decay else pytest.approx((1 - progress) / (1 - lr_decay)))
+
+
+@pytest.fixture(scope="module")
+def meta_game():
+    with torch.device("meta"):
+        return small()
 
 
 def test_players():
