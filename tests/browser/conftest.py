@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))  # lets the tests of this folder import browser_tools
+
 ROOT = Path(__file__).resolve().parents[2]
 ARGUMENTS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -93,7 +95,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         server = subprocess.Popen(command, env=environment, cwd=base, stdout=out, stderr=out)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        patience = time.monotonic() + 180  # seconds on a free machine, minutes on a crowded one
+        while time.monotonic() < patience:
             if server.poll() is not None:
                 pytest.fail(f"JupyterLab stopped at once:\n{log.read_text()[-3000:]}")
             try:
@@ -102,7 +105,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             except OSError:
                 time.sleep(0.25)
         else:
-            pytest.fail(f"JupyterLab did not answer within a minute:\n{log.read_text()[-3000:]}")
+            pytest.fail(f"JupyterLab did not answer within three minutes:\n{log.read_text()[-3000:]}")
         yield Lab(url, folder, log)
     finally:
         server.terminate()

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import statistics
-import time
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
+from browser_tools import (
+    WATCH,
+    check_latency,
+    find_panel,
+    forget_outputs,
+    latencies,
+    open_notebook,
+    picture,
+    press,
+    run_all,
+    slider,
+    source,
+    wait_for_quiet,
+    write_notebook,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -32,110 +45,12 @@ class Bands:
     def reconstruct(self, images, labels):
         return self.edit(images, labels, labels)
 """
-# The moment of the key press, and of every new picture when the browser has decoded it: both by the page's own clock.
-WATCH = """image => {
-    window.pressed = []; window.loaded = [];
-    if (image.watched) return;
-    image.watched = true;
-    document.addEventListener('keydown', e => window.pressed.push(performance.now()), true);
-    image.addEventListener('load', () => window.loaded.push(performance.now()));
-}"""
-
-
-def write_notebook(path: Path, *cells: str) -> None:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, path)
-
-
-def open_notebook(page: Any, lab: Any, path: str) -> None:
-    page.goto(f"{lab.url}/lab/tree/{path}?reset")
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(state="attached")
-
-
-def forget_outputs(path: Path) -> None:
-    """Take the stored outputs and numbers out of a copy, so that what is seen was run here."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, path)
-
-
-def run_all(page: Any, seconds: float) -> None:
-    """Run > Run All Cells, and wait until every code cell has its number."""
-    end = time.monotonic() + seconds
-    pressed = 0.0
-    while True:
-        prompts = page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
-        if prompts and all(any(c.isdigit() for c in text) for text in prompts):
-            break
-        errors = page.locator(
-            '.jp-OutputArea [data-mime-type="application/vnd.jupyter.stderr"]:has-text("Traceback")'
-        )
-        if errors.count() or page.locator('.jp-OutputArea-output[data-mime-type*="error"]').count():
-            pytest.fail(f"a cell failed: {page.locator('.jp-OutputArea').all_inner_texts()}")
-        if time.monotonic() > end:
-            said = page.locator(".jp-OutputArea").all_inner_texts()
-            pytest.fail(f"cells still to run after {seconds:.0f} s: {prompts}; {said}")
-        # The first press is sometimes lost just after the kernel starts; nothing has begun then.
-        if not any("*" in text for text in prompts) and time.monotonic() - pressed > 5:
-            page.locator('.lm-MenuBar-item:has-text("Run")').click()
-            page.locator('.lm-Menu-item:has-text("Run All Cells")').first.click()
-            pressed = time.monotonic()
-        page.wait_for_timeout(200)
-
-
-def find_panel(page: Any, number: int = 0) -> Any:
-    panel = page.locator(".fedit-panel").nth(number)
-    panel.scroll_into_view_if_needed()
-    panel.locator(".widget-slider").first.wait_for()
-    return panel
-
-
-def slider(panel: Any, name: str) -> Any:
-    return panel.locator(f'.widget-slider:has(label:text-is("{name}")) .noUi-handle')
-
-
-def picture(panel: Any) -> Any:
-    return panel.locator("img.widget-image, .widget-image img").first
-
-
-def source(panel: Any) -> str:
-    return picture(panel).get_attribute("src")
-
-
-def press(page: Any, panel: Any, key: str) -> None:
-    """Press a key and wait until the picture is another."""
-    old = source(panel)
-    page.keyboard.press(key)
-    page.wait_for_function("([image, old]) => image.src !== old", arg=[picture(panel).element_handle(), old])
 
 
 def upload(page: Any, panel: Any, path: Path) -> None:
     with page.expect_file_chooser() as chooser:
         panel.get_by_role("button", name="Your photo").click()
     chooser.value.set_files(path)
-
-
-def latencies(page: Any, panel: Any, handle: Any, presses: int = 15) -> list[float]:
-    """Milliseconds from each key press to the new picture, decoded."""
-    picture(panel).evaluate(WATCH)
-    handle.focus()
-    for k in range(presses + 2):
-        press(page, panel, "ArrowRight" if k % 8 < 4 else "ArrowLeft")
-        page.wait_for_function(f"window.loaded.length >= {k + 1}")
-    pressed, loaded = page.evaluate("[window.pressed, window.loaded]")
-    return [b - a for a, b in zip(pressed, loaded, strict=True)][2:]
-
-
-def check_latency(times: list[float], what: str) -> None:
-    median = statistics.median(times)
-    print(
-        f"\n{what}: key press to picture {median:.0f} ms (median of {len(times)}; {min(times):.0f} to {max(times):.0f})"
-    )
-    assert median < 250, f"{what}: {median:.0f} ms from key press to picture"
 
 
 @pytest.fixture(scope="module")
@@ -181,24 +96,29 @@ def test_no_picture_bytes_as_text(stub_notebook: Any, panel: Any) -> None:
 def test_quick_moves_do_not_queue(stub_notebook: Any, panel: Any) -> None:
     page = stub_notebook
     handle = slider(panel, "Mustache")
-    handle.focus()
+    one = statistics.median(latencies(page, panel, handle, presses=5))
     picture(panel).evaluate(WATCH)
     start = handle.get_attribute("aria-valuenow")
     for _ in range(40):
         page.keyboard.press("ArrowRight")
     assert handle.get_attribute("aria-valuenow") != start
-    page.wait_for_timeout(1500)
+    wait_for_quiet(page, max(1500, 5 * one))
     pressed, loaded = page.evaluate("[window.pressed, window.loaded]")
-    assert len(pressed) == 40 and loaded
+    assert len(pressed) == 40
     late = loaded[-1] - pressed[-1]
-    print(f"\n40 quick presses: {len(loaded)} pictures, the last {late:.0f} ms after the last key")
-    assert late < 500
     # The last picture is that of the last position: coming back to it slowly changes no number.
     number = panel.locator("p b").first
     quick = number.inner_text()
     press(page, panel, "PageDown")
     press(page, panel, "PageUp")
     page.wait_for_function("([b, quick]) => b.innerText === quick", arg=[number.element_handle(), quick])
+    # The edit under way and one more are due after the last key, not forty. How long one takes here is measured
+    # before and after: the machine may be busy with something else.
+    press(page, panel, "PageDown")  # away from the end of the slider
+    one = max(one, statistics.median(latencies(page, panel, handle, presses=5)))
+    told = f"{len(loaded)} pictures, the last {late:.0f} ms after the last key (one alone: {one:.0f} ms)"
+    print(f"\n40 quick presses: {told}")
+    assert late < max(500, 5 * one), told
 
 
 def test_buttons_by_keyboard(stub_notebook: Any, panel: Any, pictures: Path) -> None:
