@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import io
 import json
 
@@ -15,6 +16,11 @@ ATTRIBUTES = ("Eyeglasses", "Smiling", "Blond_Hair", "Black_Hair")
 PEOPLE = faces.sample(4, seed=2_000_000, correlated=False)
 
 
+@functools.cache
+def region_of_all(name):
+    return faces.region(PEOPLE, name)
+
+
 class Known(TrueAnswer):
     """An editor whose mask is the true region, blown by `shift` pixels to the right; it paints red."""
 
@@ -26,11 +32,11 @@ class Known(TrueAnswer):
         self.calls = 0
 
     def attention(self, images, labels, target):
-        who, moved = self._recognise(images), (target != labels).any(0)
+        who = [self._number[image.numpy().tobytes()] for image in faces.to_uint8(images)]
         mask = torch.zeros(len(images), 64, 64, dtype=torch.bool)
-        for name, changed in zip(ATTRIBUTES, moved.tolist(), strict=True):
+        for name, changed in zip(ATTRIBUTES, (target != labels).any(0).tolist(), strict=True):
             if changed:
-                mask |= faces.region(who, name)
+                mask |= region_of_all(name)[who]
         return mask[:, None].float().roll(self.shift, -1)
 
     def content(self, images, labels, target):
