@@ -235,18 +235,17 @@ def test_the_discriminators_terms_and_the_same_mask_for_real_and_made():
 
 
 def test_a_picture_from_the_pool_brings_its_own_mask(monkeypatch):
-    game = small()
-    seen = []
+    game, batch, seen = small(), faces(1, 1), []
     monkeypatch.setattr(game.d_ya, "forward", lambda z: seen.append(z) or z.mean((1, 2, 3)))
     old = torch.zeros(4, 32, 32)  # a made picture of value 0 under a mask that is 1/2 everywhere
     game.pool_y.pictures[:] = ((old + 1) * 127.5).round().to(torch.uint8)
     game.pool_y.count.fill_(len(game.pool_y.pictures))
     monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor(0.0))  # the coin: always swap
-    game.discriminators_loss(faces(1, 1))
+    game.discriminators_loss(batch)
     real, made = seen
     assert torch.allclose(made[:, :1], torch.full_like(made[:, :1], 0.5), atol=0.01)
     assert torch.equal(real[:, :1], made[:, :1])
-    assert torch.equal(real[:, 1:], faces(1, 1).images[1:])
+    assert torch.equal(real[:, 1:], batch.images[1:])
 
 
 def test_the_guided_discriminator_teaches_the_mask():
@@ -461,7 +460,7 @@ def test_the_generators_learn_to_fool():
     labels = torch.tensor([[0.0]] * 16 + [[1.0]] * 16)
     game = small(lr=2e-3, r=0.05, r_start=0.05)
     data = aggan.arrange(FaceSet(images, labels, [NAME], "two greys"))
-    fit(game, data, steps=80, batch_size=4, device="cpu", progress=False)
+    fit(game, data, steps=60, batch_size=2, device="cpu", progress=False)
     editor = aggan.editor(game.averaged_networks(), {"config": game.config()})
     batch = data.batch(torch.tensor([0, 16]))
     change = (editor.edit(batch.images, batch.labels, 1 - batch.labels) - batch.images).mean((1, 2, 3))
