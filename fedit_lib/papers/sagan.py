@@ -374,8 +374,9 @@ def check_name(attributes: Sequence[str]) -> str:
 # Course size: narrow layers at 64 px, a higher rate with an average of the weights, and a start in three steps, since
 # some hundreds of rounds are all there is. (1) Until `warmup` the critic learns to see the attribute; before it does,
 # "cls" tells the generator nothing, while lambda_2 closes the mask: a trial without this start, without the ramp and
-# with torch's default weights in the critic had a closed mask after 100 rounds and a critic at chance. (2) Until `ramp` lambda_2 rises. (3) Then both weights stand, and cls_g is ten times the paper's, whose
-# generator has far more rounds to hear a whisper. The attribute keeps its way into the AMN (first_norm, see above).
+# with torch's default weights in the critic had a closed mask after 100 rounds and a critic at chance. (2) Until
+# `ramp` lambda_2 rises. (3) Then both weights stand, and cls_g is ten times the paper's, whose generator has far more
+# rounds to hear a whisper. The attribute keeps its way into the AMN (first_norm, see above).
 LAPTOP = {
     "width": 12,
     "san_width": 8,
