@@ -8,7 +8,7 @@ The face world photographs the same person again (`People.with_scene`: pose, lig
 attribute changed, so both questions have exact answers here: pairs of held-out people tell how well the verifier
 knows a face that has changed, and the *true* edited copies tell what a perfect editor would be worth.
 
-    album(people, photos)  ->  train_verifier(images, identity)  ->  Lineup(...).scores(verifier)
+    album(people, photos)  ->  train_verifier(...) or Fisherfaces(...)  ->  Lineup(...).scores(verifier)
 """
 
 from __future__ import annotations
@@ -147,17 +147,7 @@ def train_verifier(
     Raises:
         ValueError: pictures and identities do not fit together, or show fewer than two people.
     """
-    if pictures.dtype != torch.uint8 or pictures.ndim != 4:
-        raise ValueError(
-            f"pictures must be uint8 (N, 3, S, S), not {pictures.dtype} {tuple(pictures.shape)}: use faces.to_uint8"
-        )
-    if identity.shape != (len(pictures),):
-        raise ValueError(
-            f"there are {len(pictures)} pictures, but identities {tuple(identity.shape)}: say who is on each"
-        )
-    persons = int(identity.max()) + 1 if len(identity) else 0
-    if persons < 2:
-        raise ValueError(f"a verifier learns from two people or more, not {persons}")
+    persons = _check_album(pictures, identity)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         verifier = Verifier(size or pictures.shape[-1], width, features)
@@ -178,6 +168,69 @@ def train_verifier(
             optimiser.step()
             schedule.step()
     return verifier.eval()
+
+
+class Fisherfaces:
+    """A verifier in closed form (Belhumeur, Hespanha & Kriegman 1997): nothing to train, a second to compute.
+
+    Pictures are points; their `components` main directions (PCA) are whitened by how pictures of the *same* person
+    differ (LDA), so what changes within a person counts for little. An edited copy is such a change, shown.
+
+    Args:
+        pictures: uint8 (N, 3, S, S). identity: long (N,), who is on each.
+        size: side of the pictures that it looks at, in pixels; larger ones are averaged down.
+        components: directions kept, at most N - 1.
+        shrink: share of the mean variance added to each direction's, for there are few pictures of each person.
+
+    Raises:
+        ValueError: pictures and identities do not fit together, or show fewer than two people.
+    """
+
+    def __init__(
+        self, pictures: Tensor, identity: Tensor, *, size: int = 32, components: int = 80, shrink: float = 0.1
+    ) -> None:
+        persons = _check_album(pictures, identity)
+        self.size = size
+        points = self._points(pictures)
+        self.centre = points.mean(0)
+        points = points - self.centre
+        # The main directions from the (N, N) products: N is far smaller than the number of pixels.
+        values, vectors = torch.linalg.eigh(points @ points.T)
+        kept = slice(-min(components, len(points) - 1), None)
+        main = points.T @ vectors[:, kept] / values[kept].clamp_min(1e-9).sqrt()
+        seen = points @ main
+        count = torch.bincount(identity, minlength=persons).clamp_min(1).unsqueeze(1)
+        means = torch.zeros(persons, seen.shape[1], dtype=seen.dtype).index_add_(0, identity, seen) / count
+        within = (seen - means[identity]).T @ (seen - means[identity]) / len(seen)
+        values, vectors = torch.linalg.eigh(within)
+        self.map = main @ vectors / (values + shrink * values.mean()).sqrt()
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """uint8 (B, 3, S, S) -> unit vectors (B, components)."""
+        return F.normalize((self._points(pictures) - self.centre) @ self.map, dim=1)
+
+    def _points(self, pictures: Tensor) -> Tensor:
+        parts = [
+            F.adaptive_avg_pool2d(world.to_float(pictures[i : i + CHUNK]), self.size).flatten(1)
+            for i in range(0, len(pictures), CHUNK)
+        ]
+        return torch.cat(parts).double()
+
+
+def _check_album(pictures: Tensor, identity: Tensor) -> int:
+    """How many people there are. ValueError if pictures and identities do not fit together."""
+    if pictures.dtype != torch.uint8 or pictures.ndim != 4:
+        raise ValueError(
+            f"pictures must be uint8 (N, 3, S, S), not {pictures.dtype} {tuple(pictures.shape)}: use faces.to_uint8"
+        )
+    if identity.shape != (len(pictures),):
+        raise ValueError(
+            f"there are {len(pictures)} pictures, but identities {tuple(identity.shape)}: say who is on each"
+        )
+    persons = int(identity.max()) + 1 if len(identity) else 0
+    if persons < 2:
+        raise ValueError(f"a verifier learns from two people or more, not {persons}")
+    return persons
 
 
 # -- the question ----------------------------------------------------------------------
@@ -207,7 +260,7 @@ class Lineup:
         self.second = {"alike": draw(again, size)}
         self.second |= {name: draw(flipped(again, name), size) for name in attributes}
 
-    def scores(self, verifier: Verifier) -> dict[str, dict[str, float]]:
+    def scores(self, verifier: Verifier | Fisherfaces) -> dict[str, dict[str, float]]:
         """What `verification` finds for every kind of pair: {kind: {"auc", "accuracy", "accepted"}}."""
         first = verifier.embed(self.first)
         return {kind: verification(first @ verifier.embed(second).T) for kind, second in self.second.items()}

@@ -92,9 +92,10 @@ def test_slider_moves_what_depends_on_it(notebook: Any, viewer: Any, pictures: P
 def test_another_attribute_and_face(notebook: Any, viewer: Any) -> None:
     face, attribute = viewer.locator("select").all()
     old = {name: source(part(viewer, name)) for name in ("input", "mask", "true-region")}
-    for choose, changed in ((attribute, "true-region"), (face, "input")):
-        choose.focus()
-        press(notebook, part(viewer, changed), "ArrowDown")
+    for menu, changed in ((attribute, "true-region"), (face, "input")):
+        menu.select_option(index=1)
+        image = picture(part(viewer, changed)).element_handle()
+        notebook.wait_for_function("([image, old]) => image.src !== old", arg=[image, old[changed]])
     assert all(source(part(viewer, name)) != before for name, before in old.items())
     assert viewer.get_by_role("alert").count() == 0
 

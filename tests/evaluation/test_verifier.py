@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from fedit_lib import faces
 from fedit_lib.evaluation import TrueAnswer
 from fedit_lib.evaluation.exam import draw
 from fedit_lib.evaluation.verifier import (
+    Fisherfaces,
     Lineup,
     Verifier,
     album,
@@ -107,6 +109,30 @@ def test_it_learns_people(learned):
 def test_glasses_are_taken_for_the_person_until_copies_say_otherwise(learned):
     assert learned["without"]["Eyeglasses"]["auc"] < learned["without"]["alike"]["auc"]
     assert learned["with"]["Eyeglasses"]["auc"] > learned["without"]["Eyeglasses"]["auc"] + 0.005
+
+
+def painted(persons: int, photos: int, seed: int) -> torch.Tensor:
+    """Pictures of persons who differ a little in five ways, below; above are stripes, other ones on every photo."""
+    ways = torch.randn(5, 3 * 8 * 16, generator=torch.Generator().manual_seed(9)).sign()
+    generator = torch.Generator().manual_seed(seed)
+    below = 128 + 10 * (torch.randn(persons, 5, generator=generator) @ ways).view(persons, 3, 8, 16)
+    above = torch.randint(0, 256, (photos * persons, 1, 1, 16), generator=generator).float()
+    both = torch.cat([above.expand(-1, 3, 8, -1), below.repeat(photos, 1, 1, 1)], dim=2)
+    return both.clamp(0, 255).byte()
+
+
+def test_fisherfaces_count_little_what_changes_within_a_person():
+    pictures, who = painted(40, 3, seed=0), torch.arange(40).repeat(3)
+    verifier = Fisherfaces(pictures, who, size=16)
+    first, second = painted(60, 2, seed=1).split(60)  # of others
+    points = [
+        F.normalize(p.double().flatten(1) - p.double().flatten(1).mean(0), dim=1) for p in (first, second)
+    ]
+    assert verification(points[0] @ points[1].T)["auc"] < 0.7
+    assert verification(verifier.embed(first) @ verifier.embed(second).T)["auc"] > 0.85
+    assert verifier.embed(first).norm(dim=1).sub(1).abs().max() < 1e-9
+    with pytest.raises(ValueError, match="who is on each"):
+        Fisherfaces(pictures, who[:5])
 
 
 def test_pictures_of_another_size_are_looked_at_smaller():
