@@ -24,9 +24,9 @@ Where the paper, the accounts and the released code disagree, and what is done h
   something else when its running averages are used. Here: instance norm, the same in training and after.
 - The code's discriminator does not pad, and an image of 64 pixels is gone before its last 4x4 convolution. Here: a
   padding of 1, so that 64 pixels work.
-- Total variation: the code *sums* over the pixels (of three equal channels), so its weight of 0.000001 means sixteen
-  times less at 64 pixels than at 256. Here: a sum over the pixels of one channel by default, or a mean, which is the
-  same at any size, with `tv_reduction="mean"`.
+- Total variation: the code *sums* over the pixels (of three equal channels), so its weight of 0.000001 means less at
+  64 pixels than at 256: four times less for a shape, whose rim shrinks with the side, sixteen times for noise. Here: a
+  sum over the pixels of one channel by default, or a mean, with `tv_reduction="mean"`.
 - Seven residual blocks in one text, six in the code. Here: six, 7.9 million parameters.
 - The paper weights its terms one by one; the code divides them into two groups by r and 1 - r (`set_progress`). Here:
   as in the code, with the guided terms beside the vanilla ones and of the same weight.
@@ -156,9 +156,10 @@ def pixel_loss(image: Tensor, edited: Tensor) -> Tensor:
 def tv_loss(mask: Tensor, reduction: str = "sum") -> Tensor:
     """Total variation of masks (B, 1, H, W): how far neighbouring pixels are apart, to the right and downwards.
 
-    reduction: "sum" over the pixels, meaned over the batch, as the paper's weight of 0.000001 wants it, four times as
-    much at twice the size; "mean" over the pixels, the same at any size: at 256 pixels some 130,000 times less, so
-    that its weight must be as much larger. Raises ValueError for another.
+    reduction: "sum" over the pixels, meaned over the batch, as the paper's weight of 0.000001 wants it: at twice the
+    size twice as much for the same shape (its rim is twice as long), four times for noise; "mean" over the pixels: half
+    as much, or the same. At 256 pixels the mean is some 130,000 times less, so that its weight must be as much larger.
+    Raises ValueError for another.
 
     A constant mask costs nothing, 0 and 1 alike: it makes masks smooth, and only other terms make them small.
     """

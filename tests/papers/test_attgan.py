@@ -195,6 +195,12 @@ def test_each_score_depends_on_its_own_image_only():
 # ---------------------------------------------------------------------------------------------- losses
 
 
+def test_edit_code_asks_twice_as_strongly_for_what_changes():
+    labels = torch.tensor([[0.0, 1.0, 0.0, 1.0, 0.0]])
+    target = torch.tensor([[1.0, 0.0, 0.0, 1.0, 0.5]])
+    assert attgan.edit_code(labels, target).tolist() == [[1.0, -1.0, -0.5, 0.5, 0.25]]
+
+
 def test_label_code():
     code = attgan.label_code(torch.tensor([0.0, 1.0, 0.5, 2.0, -1.0]))
     assert code.tolist() == [-0.5, 0.5, 0.0, 1.5, -1.5]

@@ -38,7 +38,7 @@ def test_edit_is_decode_of_encode(game, editor, batch):
     target = torch.tensor([0.0, 0.25, 2.0]).expand(5, 3)
     out = editor.edit(images, labels, target)
     with torch.no_grad():
-        expected = game.decoder(game.encoder(images), (2 * target - 1) * 0.5)
+        expected = game.decoder(game.encoder(images), (labels - 0.5) + 1.5 * (target - labels))
     assert torch.allclose(out, expected, atol=1e-6)
     assert out.shape == images.shape and out.dtype == torch.float32 and out.abs().max() <= 1
     assert not out.requires_grad and not out.is_inference()
