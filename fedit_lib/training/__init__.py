@@ -7,6 +7,7 @@ from .game import EMA, Game, Player, Profile
 from .history import History
 from .loop import fit
 from .run import TrainingDiverged
+from .statistics import measure_statistics
 from .support import fast_precision
 from .weights import WeightsError, load_weights, save_weights
 
@@ -23,5 +24,6 @@ __all__ = [
     "fit",
     "load_best",
     "load_weights",
+    "measure_statistics",
     "save_weights",
 ]

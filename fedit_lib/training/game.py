@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch
 
+from .statistics import measure_statistics
+
 
 @dataclass
 class Player:
@@ -145,6 +147,23 @@ class Game(nn.Module):
 
     def after_round(self, round: int, batch: Batch) -> None:
         """Called after every round with its number from 0 and the batch of its last move."""
+
+    def rehearse(self, batch: Batch) -> None:
+        """Sends a batch through the inference networks as an edit does; for games with batch norms and an average.
+
+        `fit` measures the average's batch statistics with it, see `measure_statistics`, before the average is used.
+        """
+
+    def settle(self, draw: Callable[[], Batch]) -> None:
+        """Gives the average, where there is one, the batch statistics of its own weights; draw: a batch a call."""
+        if self.ema is None or type(self).rehearse is Game.rehearse:
+            return
+        with self.ema.applied():
+            networks = self.inference_networks()
+            measure_statistics(networks.values(), lambda: self.rehearse(draw()))
+            for name, network in networks.items():
+                for key, value in network.named_buffers():
+                    self.ema.averages[name][key].copy_(value)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:

@@ -102,6 +102,8 @@ def fit(
                     and not stopping
                     and (last or run.step % (validate_every or checkpoint_every) == 0)
                 )
+                if saving or validating:
+                    run.settle()
                 scores = run.validate(validate, keep_best) if validating else {}
                 if last or run.step % log_every == 0:
                     run.log(scores)

@@ -141,6 +141,15 @@ class Run:
                 sums[player] = sums.get(player, 0.0) + value
         return {player: f"{total:.3g}" for player, total in sums.items()}
 
+    def settle(self) -> None:
+        """The average gets batch statistics of its own; what that draws at random does not change the training."""
+        before = support.random_state(self.fabric.device)
+        generator = torch.Generator().manual_seed(0)
+        try:
+            self.game.settle(lambda: self.faces.draw(self.batch_size, generator, self.flip))
+        finally:
+            support.restore_random_state(before, self.fabric.device)
+
     def validate(
         self, validate: Callable[[Game, int], dict[str, float]], keep_best: str | None
     ) -> dict[str, float]:

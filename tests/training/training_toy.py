@@ -49,6 +49,9 @@ class ToyGame(Game):
     def lr_scale(self, progress: float) -> float:
         return 1.0 - progress
 
+    def rehearse(self, batch) -> None:
+        self.generator(batch.images)
+
     def after_round(self, round: int, batch) -> None:
         self.rounds.append(round)
 
