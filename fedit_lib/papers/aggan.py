@@ -46,7 +46,8 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch, FaceSet
 from fedit_lib.nn import c7_block, check_size, conv_block, critic_loss, generator_loss, residual_block
-from fedit_lib.papers.editor import Editor
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_name, loaded, runs_of
+from fedit_lib.papers.editor import InTurnEditor
 from fedit_lib.training import Game, Player, Profile
 
 TITLE = "AGGAN"
@@ -215,13 +216,12 @@ class AGGAN(Game):
     mask: with the mask; without it G = R, which is a CycleGAN. gan, agan, tv, cycle, pixel: the weights (lambdas); tv
     is of what `tv_reduction` names, "sum" or "mean".
     r_start, r, curriculum: the balance is r_start for the part `curriculum` of the training, then r.
+    warmup: the part of the training in which the discriminators alone move, and learn to tell X from Y as they are.
     pool: pictures a pool holds. lr, lr_decay: Adam's rate, and the part of the training after which it falls linearly
     to nothing. ema_decay: decay of the running average of the generators, or None.
 
     Raises ValueError for a size, attribute list or number that cannot be.
     """
-
-    turns = ("generators", "discriminators")
 
     def __init__(
         self,
@@ -242,6 +242,7 @@ class AGGAN(Game):
         r_start: float = 0.01,
         r: float = 0.5,
         curriculum: float = 0.05,
+        warmup: float = 0.0,
         pool: int = 50,
         lr: float = 1e-4,
         lr_decay: float = 0.5,
@@ -249,7 +250,7 @@ class AGGAN(Game):
     ) -> None:
         super().__init__()
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
-        names = check_name(attributes)
+        names = (check_name(attributes, TITLE),)
         check_size(size, max(2, d_depth))
         if attention_guided and not mask:
             raise ValueError(
@@ -259,6 +260,7 @@ class AGGAN(Game):
             ("r_start", r_start),
             ("r", r),
             ("curriculum", curriculum),
+            ("warmup", warmup),
             ("lr_decay", lr_decay),
         ):
             if not 0 <= part <= 1:
@@ -273,8 +275,8 @@ class AGGAN(Game):
         self.attributes, self.size, self.attention_guided, self.mask = names, size, attention_guided, mask
         self.gan, self.agan, self.tv, self.tv_reduction = gan, agan, tv, tv_reduction
         self.cycle, self.pixel, self.lr, self.lr_decay, self.ema_decay = cycle, pixel, lr, lr_decay, ema_decay
-        self.r_start, self.r, self.curriculum = r_start, r, curriculum
-        self.r_now = r_start if curriculum else r
+        self.r_start, self.r, self.curriculum, self.warmup = r_start, r, curriculum, warmup
+        self.set_progress(0.0)
         self.to_y, self.to_x = Generator(width, blocks), Generator(width, blocks)
         self.d_y, self.d_x = Discriminator(3, d_width, d_depth), Discriminator(3, d_width, d_depth)
         if attention_guided:
@@ -333,8 +335,11 @@ class AGGAN(Game):
         with torch.no_grad():  # the generators do not move now
             made_y, m_y, _ = self.translate(self.to_y, x)
             made_x, m_x, _ = self.translate(self.to_x, y)
-            m_y, made_y = self._from_pool(self.pool_y, m_y, made_y)
-            m_x, made_x = self._from_pool(self.pool_x, m_x, made_x)
+            if self.warming:  # the task that stays when every mask is shut
+                made_y, made_x = x, y
+            else:
+                m_y, made_y = self._from_pool(self.pool_y, m_y, made_y)
+                m_x, made_x = self._from_pool(self.pool_x, m_x, made_x)
 
         def halved(judge: nn.Module, real: Tensor, made: Tensor) -> Tensor:
             return 0.5 * critic_loss(judge(real), judge(made), "lsgan")
@@ -357,7 +362,7 @@ class AGGAN(Game):
         A batch of one kind is paired with the last face met of the other kind. Best draw from `arrange`, whose batches
         have both. Raises ValueError for a batch that does not fit, or if no face of the other kind was ever met.
         """
-        self._check(batch)
+        check_batch(batch, self.attributes, self.size)
         present = batch.labels[:, 0] > 0.5
         piles = [batch.images[~present], batch.images[present]]
         pairs = max(1, min(map(len, piles)))
@@ -375,24 +380,14 @@ class AGGAN(Game):
                 )
         return piles[0][:pairs], piles[1][:pairs]
 
-    def _check(self, batch: Batch) -> None:
-        if batch.labels.shape[1] != 1:
-            raise ValueError(
-                f"the batch has {batch.labels.shape[1]} labels a face, this game one attribute: "
-                f"take faces.subset({list(self.attributes)})"
-            )
-        if batch.images.shape[-2:] != (self.size, self.size):
-            raise ValueError(
-                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels, this game is built for "
-                f"size {self.size}"
-            )
-
     def set_progress(self, progress: float) -> None:
-        """The balance now: r_start while fewer than `curriculum` of the training is done, then r.
+        """The balance now: r_start while fewer than `curriculum` of the training is done, then r; and who moves.
 
         At first the generators must only fool (r = 0.01): a mask that begins by changing nothing has no reason to open
-        once every change costs.
+        once every change costs. Before `warmup` they do not move at all.
         """
+        self.warming = progress < self.warmup
+        self.turns = ("discriminators",) if self.warming else ("generators", "discriminators")
         self.r_now = self.r_start if progress < self.curriculum else self.r
 
     def lr_scale(self, progress: float) -> float:
@@ -406,22 +401,11 @@ class AGGAN(Game):
         return {**self._config, "attributes": list(self.attributes)}
 
 
-def check_name(attributes: Sequence[str]) -> tuple[str]:
-    """The one attribute's name as a tuple. Raises ValueError for more or fewer."""
-    names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
-    if len(names) != 1 or not isinstance(names[0], str) or not names[0]:
-        raise ValueError(
-            f"{TITLE} has two domains, without and with one attribute: give one name, not {list(names)}; several "
-            f"attributes are several trainings"
-        )
-    return names
-
-
 class Domains(FaceSet):
     """A `FaceSet` of one attribute whose `draw(n)` gives n faces without and n with it, in this order: 2n in all."""
 
     def __init__(self, faces: FaceSet) -> None:
-        name = check_name(faces.attributes)[0]
+        name = check_name(faces.attributes, TITLE)
         super().__init__(faces.images, faces.labels, faces.attributes, faces.name)
         self.people, self.report = faces.people, faces.report
         present = self.labels[:, 0].cpu() > 0.5
@@ -464,6 +448,8 @@ LAPTOP = {
     "d_width": 24,
     "d_depth": 3,
     "lr": 8e-4,
+    "warmup": 0.25,
+    "curriculum": 0.35,
     "ema_decay": 0.995,
 }
 PROFILES = {
@@ -475,12 +461,12 @@ PROFILES = {
         faces=64,
         checkpoint_every=2,
         log_every=1,
-        options={**LAPTOP, "width": 4, "blocks": 1, "d_width": 8, "pool": 4},
+        options={**LAPTOP, "width": 4, "blocks": 1, "d_width": 8, "pool": 4, "warmup": 0.0},
     ),
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=2_400,
+        steps=3_200,
         batch_size=4,
         faces=3_000,
         checkpoint_every=100,
@@ -505,29 +491,22 @@ def build(
     profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any
 ) -> AGGAN:
     """A fresh game of a profile ("smoke", "laptop", "paper"), with any constructor argument overridden."""
-    if isinstance(profile, str):
-        if profile not in PROFILES:
-            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
-        profile = PROFILES[profile]
-    options = {"size": profile.size, **profile.options, **overrides}
-    return AGGAN(ATTRIBUTES if attributes is None else attributes, **options)
+    return build_game(AGGAN, PROFILES, profile, ATTRIBUTES if attributes is None else attributes, overrides)
 
 
 # ---------------------------------------------------------------------------------------------- the editor
 
 
-class AGGANEditor(Editor):
+class AGGANEditor(InTurnEditor):
     """Trained pairs of generators behind the editor's interface, a pair an attribute; several edit one after another.
 
     The face's label says which way: to Y for a face that lacks the attribute, to X for one that has it. The paper knows
     no way in between, so a strength scales the step: x + s (G(x) - x), clamped to [-1, 1], where s = 0 is the face as
-    it is and s = 1 the whole edit. As G(x) - x = M (R - x), that is the same content under s times the mask. Asked for
-    what it has, a face is not touched: `edit(x, labels, labels)` is x.
+    it is and s = 1 the whole edit. As G(x) - x = M (R - x), that is the same content under s times the mask.
     """
 
     def __init__(self, generators: Mapping[str, Generator], mask: bool = True, **facts: Any) -> None:
-        super().__init__(networks=generators, **facts)
-        self.mask = mask
+        super().__init__(masked=mask, networks=generators, **facts)
 
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
         """There and back again, G_YX(G_XY(x)), for one attribute after another: what the cycle loss has trained.
@@ -537,90 +516,53 @@ class AGGANEditor(Editor):
         images, labels, _ = self._check(images, labels, labels.float())
         return self._in_chunks(self._cycle, images, labels)
 
-    def attention(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor | None:
-        """Where the edit takes place, (B, 1, size, size) in [0, 1]: the mask of the way taken, of whatever strength.
+    def _turn(
+        self, attribute: str, images: Tensor, label: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        present = label >= 0.5
+        # How much of the way from the label to the other end: 1 goes all of it
+        step = torch.where(present, (label - target) / label, (target - label) / (1 - label))
+        return self._move(attribute, images, present, step)
 
-        Of several attributes moved the largest at each pixel; 0 for a face of which none is. None without masks.
-        Arguments as in `edit`.
-        """
-        if not self.mask:
-            return None
-        images, labels, target = self._check(images, labels, target)
-        return self._in_chunks(lambda *columns: self._walk(*columns)[1], images, labels, target)
-
-    def content(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        """What is painted before the mask is applied, R (B, 3, size, size) in [-1, 1], for the last attribute moved.
-
-        A face of which none is moved comes as it is. Arguments as in `edit`.
-        """
-        images, labels, target = self._check(images, labels, target)
-        return self._in_chunks(lambda *columns: self._walk(*columns)[2], images, labels, target)
-
-    def _edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        return self._walk(images, labels, target)[0]
-
-    def _walk(self, images: Tensor, labels: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One attribute after another: the faces, their masks and their last contents."""
-        edited, mask, content = images, torch.zeros_like(images[:, :1]), images
-        for i, label, wanted in zip(range(labels.shape[1]), labels.T, target.T, strict=True):
-            present = label >= 0.5
-            # How much of the way from the label to the other end: 0 stays, 1 goes all of it.
-            step = torch.where(present, (label - wanted) / label, (wanted - label) / (1 - label))
-            edited, m, r = self._move(i, edited, present, step)
-            moved = (step != 0)[:, None, None, None]
-            mask, content = torch.maximum(mask, m * moved), torch.where(moved, r, content)
-        return edited, mask, content
-
-    def _move(self, i: int, images: Tensor, present: Tensor, step: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One attribute: x + step (G(x) - x), G by bool (B,) `present`, step (B,); with M and R, 0 where step is."""
-        edited, mask, content = images.clone(), torch.zeros_like(images[:, :1]), torch.zeros_like(images)
+    def _move(
+        self, attribute: str, images: Tensor, present: Tensor, step: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x + step (G(x) - x), with G by bool (b,) `present` and step (b,); beside it M and R."""
+        edited, mask, content = images.clone(), torch.zeros_like(images[:, :1]), images.clone()
         for way, here in (("to_y", ~present), ("to_x", present)):
-            who = (here & (step != 0)).nonzero()[:, 0]
-            if len(who):  # a face whose attribute stays costs nothing
-                x = images[who]
-                m, r = self.networks[f"{self.attributes[i]}.{way}"](x)
-                m = m if self.mask else torch.ones_like(m)
-                change = compose(x, m, r) - x
-                edited[who] = (x + step[who, None, None, None] * change).clamp(-1, 1)
-                mask[who], content[who] = m, r
+            if here.any():
+                x = images[here]
+                m, r = self.networks[f"{attribute}.{way}"](x)
+                m = m if self.masked else torch.ones_like(m)
+                edited[here] = (x + step[here, None, None, None] * (compose(x, m, r) - x)).clamp(-1, 1)
+                mask[here], content[here] = m, r
         return edited, mask, content
 
     def _cycle(self, images: Tensor, labels: Tensor) -> Tensor:
-        for i, label in enumerate(labels.T):
-            present = label >= 0.5
-            all_the_way = torch.ones_like(label)
-            away = self._move(i, images, present, all_the_way)[0]
-            images = self._move(i, away, ~present, all_the_way)[0]
+        for attribute, label in zip(self.attributes, labels.T, strict=True):
+            present, all_the_way = label >= 0.5, torch.ones_like(label)
+            away = self._move(attribute, images, present, all_the_way)[0]
+            images = self._move(attribute, away, ~present, all_the_way)[0]
         return images
 
 
-def editor(
-    networks: Mapping[str, nn.Module | Mapping[str, Tensor]], receipt: Mapping[str, Any], device: str = "cpu"
-) -> AGGANEditor:
+def editor(networks: Mapping[str, Weights], receipt: Mapping[str, Any], device: str = "cpu") -> AGGANEditor:
     """An editor from trained weights, each a network or its state dict; they are copied.
 
     Of one run: {"to_y": ..., "to_x": ...} and at least {"config": game.config()}. Of several, as `fedit export` joins
     them: {"Eyeglasses.to_y": ..., "Eyeglasses.to_x": ..., ...} and {"runs": {"Eyeglasses": {"config": ...}, ...}}.
     """
-    if "runs" in receipt:
-        configs = {attribute: run["config"] for attribute, run in receipt["runs"].items()}
-        given = dict(networks)
-    else:
-        (attribute,) = receipt["config"]["attributes"]
-        configs = {attribute: receipt["config"]}
-        given = {f"{attribute}.{way}": network for way, network in networks.items()}
-    generators = {}
-    for attribute, config in configs.items():
-        for way in ("to_y", "to_x"):
-            generator, weights = Generator(config["width"], config["blocks"]), given[f"{attribute}.{way}"]
-            generator.load_state_dict(weights.state_dict() if isinstance(weights, nn.Module) else weights)
-            generators[f"{attribute}.{way}"] = generator
-    first = next(iter(configs.values()))
+    runs = runs_of(networks, receipt)
+    first = next(iter(runs.values()))[0]
     return AGGANEditor(
-        generators,
+        {
+            f"{attribute}.{way}": loaded(Generator(config["width"], config["blocks"]), given[way])
+            for attribute, (config, given) in runs.items()
+            for way in ("to_y", "to_x")
+        },
         mask=first["mask"],
         name=TITLE,
-        attributes=list(configs),
+        attributes=list(runs),
         size=first["size"],
         receipt=dict(receipt),
         device=device,

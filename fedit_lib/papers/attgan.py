@@ -48,6 +48,7 @@ from fedit_lib.nn import (
     tile_labels,
     up_block,
 )
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, loaded
 from fedit_lib.papers.editor import Editor
 from fedit_lib.training import Game, Player, Profile
 
@@ -319,18 +320,15 @@ class AttGAN(Game):
             "rec": self.rec * reconstruction_loss(x_a, x_rec),
         }
 
+    def rehearse(self, batch: Batch) -> None:
+        """Own attributes and shuffled ones, as in training: for the statistics of the average's batch norms."""
+        x_a, a = self._check(batch)
+        z = self.encoder(x_a)
+        for labels in (a, shuffle_labels(a)):
+            self.decoder(z, label_code(labels))
+
     def _check(self, batch: Batch) -> Batch:
-        if batch.labels.shape[1] != len(self.attributes):
-            raise ValueError(
-                f"the batch has {batch.labels.shape[1]} labels a face, this game {len(self.attributes)} attributes: "
-                f"take faces.subset({list(self.attributes)})"
-            )
-        if batch.images.shape[-2:] != (self.size, self.size):
-            raise ValueError(
-                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels, this game is built for "
-                f"size {self.size}"
-            )
-        return batch
+        return check_batch(batch, self.attributes, self.size)
 
     def lr_scale(self, p: float) -> float:
         """1 until `lr_drop` of the training is done, then a tenth. (The paper: after 100 of 200 epochs.)"""
@@ -341,18 +339,6 @@ class AttGAN(Game):
 
     def config(self) -> dict[str, Any]:
         return {**self._config, "attributes": list(self.attributes)}
-
-
-def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
-    """The attribute names as a tuple. Raises ValueError unless they are one or more different names."""
-    names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
-    if (
-        not names
-        or len(set(names)) != len(names)
-        or not all(isinstance(name, str) and name for name in names)
-    ):
-        raise ValueError(f"attributes must be one or more different names, not {list(names)}")
-    return names
 
 
 # ------------------------------------------------------------------------------------------------- sizes
@@ -418,12 +404,7 @@ def build(
     profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any
 ) -> AttGAN:
     """A fresh game of a profile ("smoke", "laptop", "paper"), with any constructor argument overridden."""
-    if isinstance(profile, str):
-        if profile not in PROFILES:
-            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
-        profile = PROFILES[profile]
-    options = {"size": profile.size, **profile.options, **overrides}
-    return AttGAN(ATTRIBUTES if attributes is None else attributes, **options)
+    return build_game(AttGAN, PROFILES, profile, ATTRIBUTES if attributes is None else attributes, overrides)
 
 
 # ---------------------------------------------------------------------------------------------- the editor
@@ -440,9 +421,7 @@ class AttGANEditor(Editor):
         return decoder(encoder(images), edit_code(labels, target))
 
 
-def editor(
-    networks: Mapping[str, nn.Module | Mapping[str, Tensor]], receipt: Mapping[str, Any], device: str = "cpu"
-) -> AttGANEditor:
+def editor(networks: Mapping[str, Weights], receipt: Mapping[str, Any], device: str = "cpu") -> AttGANEditor:
     """An editor from trained weights: {"encoder": ..., "decoder": ...}, each a network or its state dict.
 
     receipt: at least {"config": game.config()}. The weights are copied, so a game may train on meanwhile.
@@ -452,8 +431,7 @@ def editor(
     encoder = Encoder(config["width"], config["depth"])
     decoder = Decoder(n, config["width"], config["depth"], config["shortcut_layers"], config["inject_layers"])
     for name, network in (("encoder", encoder), ("decoder", decoder)):
-        given = networks[name]
-        network.load_state_dict(given.state_dict() if isinstance(given, nn.Module) else given)
+        loaded(network, networks[name])
     return AttGANEditor(
         encoder,
         decoder,

@@ -116,6 +116,57 @@ class Editor:
         return torch.cat(parts) if parts else torch.empty_like(images)
 
 
+class InTurnEditor(Editor):
+    """Models of one attribute each, which paint under a mask, as one editor of several attributes.
+
+    An edit applies, in the order of `attributes`, the models of those attributes whose target differs from the label;
+    each gets what the one before made. The others are not asked, so what is not wanted costs nothing. A paper's editor
+    says in `_turn` how one of them edits. masked: False for models that have no mask.
+    """
+
+    def __init__(self, masked: bool, **facts: Any) -> None:
+        super().__init__(**facts)
+        self.masked = masked
+
+    def attention(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor | None:
+        """Where `edit` takes place, (B, 1, size, size) in [0, 1]: the union (maximum) of the masks of the models asked.
+
+        Whatever the strengths; 0 for a face of which nothing is asked; None without masks. Arguments as in `edit`.
+        """
+        if not self.masked:
+            return None
+        images, labels, target = self._check(images, labels, target)
+        return self._in_chunks(lambda *columns: self._walk(*columns)[1], images, labels, target)
+
+    def content(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        """What is painted before the mask is applied, (B, 3, size, size) in [-1, 1], by the last model asked.
+
+        A face of which nothing is asked comes back as it is. Arguments as in `edit`.
+        """
+        images, labels, target = self._check(images, labels, target)
+        return self._in_chunks(lambda *columns: self._walk(*columns)[2], images, labels, target)
+
+    def _edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+        return self._walk(images, labels, target)[0]
+
+    def _walk(self, images: Tensor, labels: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Edited faces, union of the masks, last contents."""
+        edited, union, content = images.clone(), torch.zeros_like(images[:, :1]), images.clone()
+        for k, attribute in enumerate(self.attributes):
+            moved = target[:, k] != labels[:, k]
+            if moved.any():
+                made, mask, painted = self._turn(attribute, edited[moved], labels[moved, k], target[moved, k])
+                edited[moved], content[moved] = made, painted
+                union[moved] = torch.maximum(union[moved], mask)
+        return edited, union, content
+
+    def _turn(
+        self, attribute: str, images: Tensor, label: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One attribute of faces (b, 3, S, S) from label (b,) to another target (b,): faces, masks, contents."""
+        raise NotImplementedError
+
+
 def check_target(target: Tensor, attributes: Sequence[str], batch: int) -> None:
     """Raise TypeError or ValueError unless target is a floating (batch, n) tensor of strengths in [-1, 2]."""
     if not isinstance(target, Tensor):

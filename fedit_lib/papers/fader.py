@@ -48,6 +48,7 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch, check_images
 from fedit_lib.nn import check_size, conv_block, tile_labels, up_block
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, loaded
 from fedit_lib.papers.editor import Editor
 from fedit_lib.training import Game, Player, Profile
 
@@ -272,23 +273,18 @@ class Fader(Game):
         """1 until `lr_drop` of the training is done, then a tenth. (The paper: always 1.)"""
         return 1.0 if progress < self.lr_drop else 0.1
 
+    def rehearse(self, batch: Batch) -> None:
+        """The autoencoder at work, for the statistics of the average's batch norms."""
+        x, y = self._check(batch)
+        self.decoder(self.encoder(x), attribute_code(y))
+
     def _turn(self, *moving: nn.Module) -> None:
         """Train mode for the networks that move, eval mode for the rest; `fit` puts all in train mode every round."""
         for network in (self.encoder, self.decoder, self.discriminator):
             network.train(network in moving)
 
     def _check(self, batch: Batch) -> Batch:
-        if batch.labels.shape[1] != len(self.attributes):
-            raise ValueError(
-                f"the batch has {batch.labels.shape[1]} labels a face, this game {len(self.attributes)} attributes: "
-                f"take faces.subset({list(self.attributes)})"
-            )
-        if batch.images.shape[-2:] != (self.size, self.size):
-            raise ValueError(
-                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels, this game is built for "
-                f"size {self.size}"
-            )
-        return batch
+        return check_batch(batch, self.attributes, self.size)
 
     def inference_networks(self) -> dict[str, nn.Module]:
         return {"encoder": self.encoder, "decoder": self.decoder}
@@ -300,18 +296,6 @@ class Fader(Game):
 def _right(logits: Tensor, labels: Tensor) -> Tensor:
     """The part of the labels that the discriminator reads correctly, for the log: 0.5 is guessing."""
     return ((logits > 0) == (labels > 0.5)).float().mean()
-
-
-def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
-    """The attribute names as a tuple. Raises ValueError unless they are one or more different names."""
-    names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
-    if (
-        not names
-        or len(set(names)) != len(names)
-        or not all(isinstance(name, str) and name for name in names)
-    ):
-        raise ValueError(f"attributes must be one or more different names, not {list(names)}")
-    return names
 
 
 # ------------------------------------------------------------------------------------------------- sizes
@@ -372,12 +356,7 @@ def build(
     profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any
 ) -> Fader:
     """A fresh game of a profile ("smoke", "laptop", "paper"), with any constructor argument overridden."""
-    if isinstance(profile, str):
-        if profile not in PROFILES:
-            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
-        profile = PROFILES[profile]
-    options = {"size": profile.size, **profile.options, **overrides}
-    return Fader(ATTRIBUTES if attributes is None else attributes, **options)
+    return build_game(Fader, PROFILES, profile, ATTRIBUTES if attributes is None else attributes, overrides)
 
 
 # ---------------------------------------------------------------------------------------------- the editor
@@ -402,9 +381,7 @@ class FaderEditor(Editor):
         return decoder(encoder(images), attribute_code(target))
 
 
-def editor(
-    networks: Mapping[str, nn.Module | Mapping[str, Tensor]], receipt: Mapping[str, Any], device: str = "cpu"
-) -> FaderEditor:
+def editor(networks: Mapping[str, Weights], receipt: Mapping[str, Any], device: str = "cpu") -> FaderEditor:
     """An editor from trained weights: {"encoder": ..., "decoder": ...}, each a network or its state dict.
 
     receipt: at least {"config": game.config()}. The weights are copied, so a game may train on meanwhile.
@@ -413,8 +390,7 @@ def editor(
     shape = {key: config[key] for key in ("width", "depth", "widest")}
     encoder, decoder = Encoder(**shape), Decoder(len(config["attributes"]), **shape)
     for name, network in (("encoder", encoder), ("decoder", decoder)):
-        given = networks[name]
-        network.load_state_dict(given.state_dict() if isinstance(given, nn.Module) else given)
+        loaded(network, networks[name])
     return FaderEditor(
         encoder,
         decoder,

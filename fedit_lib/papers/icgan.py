@@ -39,8 +39,9 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch, check_images, check_labels
 from fedit_lib.nn import conv_block, tile_labels, up_block
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, loaded
 from fedit_lib.papers.editor import Editor
-from fedit_lib.training import Game, Player, Profile
+from fedit_lib.training import Game, Player, Profile, measure_statistics
 
 TITLE = "IcGAN"
 CITATION = (
@@ -247,16 +248,7 @@ class CGAN(Game):
 
     def _check(self, batch: Batch) -> Batch:
         """The batch with its labels as -1/+1."""
-        if batch.labels.shape[1] != len(self.attributes):
-            raise ValueError(
-                f"the batch has {batch.labels.shape[1]} labels a face, this game {len(self.attributes)} attributes: "
-                f"take faces.subset({list(self.attributes)})"
-            )
-        if batch.images.shape[1:] != (self.channels, self.size, self.size):
-            raise ValueError(
-                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels with {batch.images.shape[1]} "
-                f"channels, this game is built for size {self.size} with {self.channels}"
-            )
+        check_batch(batch, self.attributes, self.size, self.channels)
         return Batch(batch.images, label_code(batch.labels))
 
     def inference_networks(self) -> dict[str, nn.Module]:
@@ -264,14 +256,6 @@ class CGAN(Game):
 
     def config(self) -> dict[str, Any]:
         return {**self._config, "attributes": list(self.attributes)}
-
-
-def check_names(attributes: Sequence[str]) -> tuple[str, ...]:
-    """The attribute names as a tuple. Raises ValueError unless they are one or more different names."""
-    names = (attributes,) if isinstance(attributes, str) else tuple(attributes)
-    if not names or len(set(names)) != len(names) or not all(isinstance(n, str) and n for n in names):
-        raise ValueError(f"attributes must be one or more different names, not {list(names)}")
-    return names
 
 
 # ------------------------------------------------------------------------------------- inverting the cGAN
@@ -462,13 +446,19 @@ class IcGAN(CGAN):
         if self.ema is not None:
             self.generator.load_state_dict(self.ema.averages["generator"])
             if self.rows_seen:
-                measure_statistics(self.generator, self.rows[: int(self.rows_seen)])
+                measure_statistics([self.generator], self._rehearse, batches=30)
             for key, value in self.generator.state_dict().items():
                 self.ema.averages["generator"][key].copy_(value)
             self.ema.updates = (
                 0  # the encoders' average begins now, and should not linger at their first weights
             )
         self.frozen.fill_(True)
+
+    def _rehearse(self, number: int = 64) -> None:
+        """Some images with attributes that real people had lately, for the batch norms' statistics."""
+        rows = self.rows[torch.randint(int(self.rows_seen), (number,)).to(self.rows.device)]
+        y = label_code(rows.float())
+        self.generator(self.noise(number, y), y)
 
     def _generated(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Fresh images with these attributes, and their z."""
@@ -501,29 +491,6 @@ class IcGAN(CGAN):
 
     def inference_networks(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "encoders": self.encoders}
-
-
-@torch.no_grad()
-def measure_statistics(generator: Generator, labels: Tensor, batches: int = 30, size: int = 64) -> None:
-    """Sets the batch norms' statistics to their means over `batches` of `size` images.
-
-    labels (N, n), 0 or 1: the attributes to draw them with. Leaves the generator in eval mode.
-
-    An average of what a *moving* generator saw is not what its averaged weights see.
-    """
-    norms = [m for m in generator.modules() if isinstance(m, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over all batches
-    generator.train()
-    y = label_code(labels.float())
-    for _ in range(batches):
-        rows = y[torch.randint(len(y), (size,)).to(y.device)]
-        generator(torch.randn(size, generator.z_dim).to(y.device), rows)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    generator.eval()
 
 
 # ------------------------------------------------------------------------------------------------- sizes
@@ -588,12 +555,7 @@ def build(
     profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any
 ) -> IcGAN:
     """A fresh game of a profile ("smoke", "laptop", "paper"), with any constructor argument overridden."""
-    if isinstance(profile, str):
-        if profile not in PROFILES:
-            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
-        profile = PROFILES[profile]
-    options = {"size": profile.size, **profile.options, **overrides}
-    return IcGAN(ATTRIBUTES if attributes is None else attributes, **options)
+    return build_game(IcGAN, PROFILES, profile, ATTRIBUTES if attributes is None else attributes, overrides)
 
 
 # ---------------------------------------------------------------------------------------------- the editor
@@ -637,9 +599,7 @@ class IcGANEditor(Editor):
         return self.decode(z.to(labels.device), label_code(labels.float()))
 
 
-def editor(
-    networks: Mapping[str, nn.Module | Mapping[str, Tensor]], receipt: Mapping[str, Any], device: str = "cpu"
-) -> IcGANEditor:
+def editor(networks: Mapping[str, Weights], receipt: Mapping[str, Any], device: str = "cpu") -> IcGANEditor:
     """An editor from trained weights: {"generator": ..., "encoders": ...}, each a network or its state dict.
 
     receipt: at least {"config": game.config()}. The weights are copied, so a game may train on meanwhile.
@@ -651,8 +611,7 @@ def editor(
         config["encoders"], n, size, config["e_width"], z_dim, config["z_hidden"], config["y_hidden"]
     )
     for name, network in (("generator", generator), ("encoders", encoders)):
-        given = networks[name]
-        network.load_state_dict(given.state_dict() if isinstance(given, nn.Module) else given)
+        loaded(network, networks[name])
     return IcGANEditor(
         generator,
         encoders,

@@ -58,7 +58,8 @@ from fedit_lib.nn import (
     tile_labels,
     up_block,
 )
-from fedit_lib.papers.editor import Editor
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_name, loaded, runs_of
+from fedit_lib.papers.editor import InTurnEditor
 from fedit_lib.training import Game, Player, Profile
 
 TITLE = "SaGAN"
@@ -217,7 +218,7 @@ class SaGAN(Game):
         ema_decay: float | None = None,
     ) -> None:
         super().__init__()
-        attribute = check_name(attributes)
+        attribute = check_name(attributes, TITLE)
         check_size(size, depth)
         check_size(size, d_depth, smallest=1)
         if critic_moves < 1:
@@ -334,17 +335,7 @@ class SaGAN(Game):
         return terms
 
     def _check(self, batch: Batch) -> Batch:
-        if batch.labels.shape[1] != 1:
-            raise ValueError(
-                f"the batch has {batch.labels.shape[1]} labels a face, a SaGAN has one: "
-                f"take faces.subset({list(self.attributes)})"
-            )
-        if batch.images.shape[-2:] != (self.size, self.size):
-            raise ValueError(
-                f"the batch has images of {tuple(batch.images.shape[-2:])} pixels, this game is built for "
-                f"size {self.size}"
-            )
-        return batch
+        return check_batch(batch, self.attributes, self.size)
 
     def lr_scale(self, progress: float) -> float:
         """1 until `lr_drop` of the training is done, then a tenth. (The paper: always 1.)"""
@@ -356,17 +347,6 @@ class SaGAN(Game):
 
     def config(self) -> dict[str, Any]:
         return {**self._config, "attributes": list(self.attributes)}
-
-
-def check_name(attributes: Sequence[str]) -> str:
-    """The one attribute's name. Raises ValueError unless it is one."""
-    names = [attributes] if isinstance(attributes, str) else list(attributes)
-    if len(names) != 1 or not isinstance(names[0], str) or not names[0]:
-        raise ValueError(
-            f"a SaGAN edits one attribute, not {names}: one model an attribute. Train each in a run of its own; "
-            f"`fedit export RUN RUN ...` puts them into one file"
-        )
-    return names[0]
 
 
 # ------------------------------------------------------------------------------------------------- sizes
@@ -432,12 +412,7 @@ def build(
     profile: str | Profile = "laptop", attributes: Sequence[str] | None = None, **overrides: Any
 ) -> SaGAN:
     """A fresh game of a profile ("smoke", "laptop", "paper"), with any constructor argument overridden."""
-    if isinstance(profile, str):
-        if profile not in PROFILES:
-            raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
-        profile = PROFILES[profile]
-    options = {"size": profile.size, **profile.options, **overrides}
-    return SaGAN(ATTRIBUTES if attributes is None else attributes, **options)
+    return build_game(SaGAN, PROFILES, profile, ATTRIBUTES if attributes is None else attributes, overrides)
 
 
 # ---------------------------------------------------------------------------------------------- the editor
@@ -446,17 +421,13 @@ def build(
 class OneAttribute(nn.Module):
     """A trained G of one attribute: AMN, and SAN if it has one."""
 
-    def __init__(self, config: Mapping[str, Any], networks: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], networks: Mapping[str, Weights]) -> None:
         super().__init__()
         shape = {key: config[key] for key in ("depth", "blocks")}
         self.residual = config["residual"]
-        self.amn = AMN(config["width"], first_norm=config["first_norm"], **shape)
-        self.san = SAN(config["san_width"], **shape) if config["mask"] else None
-        for name in ("amn", "san") if config["mask"] else ("amn",):
-            given = networks[name]
-            self.get_submodule(name).load_state_dict(
-                given.state_dict() if isinstance(given, nn.Module) else given
-            )
+        amn = AMN(config["width"], first_norm=config["first_norm"], **shape)
+        self.amn = loaded(amn, networks["amn"])
+        self.san = loaded(SAN(config["san_width"], **shape), networks["san"]) if config["mask"] else None
 
     def forward(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """x (B, 3, S, S), c (B, 1) -> content (B, 3, S, S) and mask (B, 1, S, S); without a SAN the mask is all 1."""
@@ -466,11 +437,8 @@ class OneAttribute(nn.Module):
         return content, torch.ones_like(x[:, :1]) if self.san is None else self.san(x)
 
 
-class SaGANEditor(Editor):
-    """Trained models, one an attribute, behind the editor's interface.
-
-    An edit applies, in the order of `attributes`, the models of those attributes whose target differs from the label;
-    each gets what the one before made. The other models are not asked, so what is not wanted costs nothing.
+class SaGANEditor(InTurnEditor):
+    """Trained models, one an attribute, behind the editor's interface; several edit one after another.
 
     A strength is a scale of the mask. With the step s = target - label, the wanted direction c (1 if s > 0, else 0):
 
@@ -481,7 +449,8 @@ class SaGANEditor(Editor):
     """
 
     def __init__(self, models: Mapping[str, OneAttribute], **facts: Any) -> None:
-        super().__init__(networks=models, **facts)
+        masked = any(model.san is not None for model in models.values())
+        super().__init__(masked=masked, networks=models, **facts)
 
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
         """The faces redrawn by *every* model in turn, each asked for the attribute that the face has: G(I, c_g).
@@ -491,41 +460,12 @@ class SaGANEditor(Editor):
         images, labels, _ = self._check(images, labels, labels)
         return self._in_chunks(self._redraw, images, labels)
 
-    def attention(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor | None:
-        """Where `edit` takes place, (B, 1, size, size) in [0, 1]: the union (maximum) of the masks of the models asked.
-
-        0 everywhere for a face of which nothing is asked; None if no model has a mask. Arguments as in `edit`.
-        """
-        if all(model.san is None for model in self.networks.values()):
-            return None
-        images, labels, target = self._check(images, labels, target)
-        return self._in_chunks(lambda *batch: self._walk(*batch)[1], images, labels, target)
-
-    def content(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        """What is painted before the mask is applied, (B, 3, size, size) in [-1, 1], by the last model asked.
-
-        A face of which nothing is asked comes back as it is. Arguments as in `edit`.
-        """
-        images, labels, target = self._check(images, labels, target)
-        return self._in_chunks(lambda *batch: self._walk(*batch)[2], images, labels, target)
-
-    def _edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        return self._walk(images, labels, target)[0]
-
-    def _walk(self, images: Tensor, labels: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Edited faces, union of the masks, last content."""
-        edited, union, content = images.clone(), torch.zeros_like(images[:, :1]), images.clone()
-        for k, attribute in enumerate(self.attributes):
-            step = target[:, k] - labels[:, k]
-            moved = step != 0
-            if not moved.any():
-                continue
-            x, s = edited[moved], step[moved][:, None, None, None]
-            painted, mask = self.networks[attribute](x, (step[moved] > 0).float()[:, None])
-            edited[moved] = (x + s.abs() * mask * (painted - x)).clamp(-1, 1)
-            union[moved] = torch.maximum(union[moved], mask)
-            content[moved] = painted
-        return edited, union, content
+    def _turn(
+        self, attribute: str, images: Tensor, label: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        s = (target - label)[:, None, None, None]
+        painted, mask = self.networks[attribute](images, (target > label).float()[:, None])
+        return (images + s.abs() * mask * (painted - images)).clamp(-1, 1), mask, painted
 
     def _redraw(self, images: Tensor, labels: Tensor) -> Tensor:
         for k, attribute in enumerate(self.attributes):
@@ -534,36 +474,18 @@ class SaGANEditor(Editor):
         return images
 
 
-def editor(
-    networks: Mapping[str, nn.Module | Mapping[str, Tensor]], receipt: Mapping[str, Any], device: str = "cpu"
-) -> SaGANEditor:
+def editor(networks: Mapping[str, Weights], receipt: Mapping[str, Any], device: str = "cpu") -> SaGANEditor:
     """An editor from trained weights, each a network or its state dict; they are copied.
 
     Of one run: {"amn": ..., "san": ...} and at least {"config": game.config()}. Of several, as `fedit export` joins
     them: {"Eyeglasses.amn": ..., "Eyeglasses.san": ..., ...} and {"runs": {"Eyeglasses": {"config": ...}, ...}}.
     """
-    runs = receipt.get("runs")
-    if runs is None:
-        config = receipt["config"]
-        parts = {config["attributes"][0]: (config, networks)}
-    else:
-        parts = {
-            attribute: (
-                run["config"],
-                {
-                    n.removeprefix(f"{attribute}."): w
-                    for n, w in networks.items()
-                    if n.startswith(f"{attribute}.")
-                },
-            )
-            for attribute, run in runs.items()
-        }
-    models = {attribute: OneAttribute(config, given) for attribute, (config, given) in parts.items()}
+    runs = runs_of(networks, receipt)
     return SaGANEditor(
-        models,
+        {attribute: OneAttribute(config, given) for attribute, (config, given) in runs.items()},
         name=TITLE,
-        attributes=list(models),
-        size=next(iter(parts.values()))[0]["size"],
+        attributes=list(runs),
+        size=next(iter(runs.values()))[0]["size"],
         receipt=dict(receipt),
         device=device,
     )

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedit_lib.data import Batch, FaceSet, procedural
-from fedit_lib.nn import count_parameters
+from fedit_lib.nn import count_parameters, critic_loss
 from fedit_lib.papers import aggan
-from fedit_lib.papers.aggan import AGGAN, Discriminator, Generator, ImagePool, compose, tv_loss
+from fedit_lib.papers.aggan import AGGAN, Discriminator, Generator, ImagePool, compose, guided, tv_loss
 from fedit_lib.training import fit
 
 NAME = "Eyeglasses"
@@ -94,6 +94,7 @@ def test_course_size_differs_only_in_sizes_and_schedule():
         "lr",
         "lr_decay",
         "curriculum",
+        "warmup",
         "ema_decay",
     }
     assert 2 * 2 * count_parameters(course.to_y, course.to_x) < 4_000_000  # two attributes, fp16, in bytes
@@ -144,8 +145,8 @@ def test_a_discriminators_score_is_of_its_own_picture():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attributes": ["Smiling", NAME]}, "several attributes are several trainings"),
-        ({"attributes": []}, "one name"),
+        ({"attributes": ["Smiling", NAME]}, "one model an attribute"),
+        ({"attributes": []}, "edits one attribute"),
         ({"size": 100}, "100 pixels cannot be halved"),
         ({"mask": False}, "attention_guided=False"),
         ({"r": 1.5}, "r is 1.5"),
@@ -318,7 +319,7 @@ def test_a_real_face_that_waits_loses_nothing():
 
 
 def test_a_batch_that_does_not_fit():
-    with pytest.raises(ValueError, match=r"2 labels a face, this game one attribute"):
+    with pytest.raises(ValueError, match=r"2 labels a face, this game 1 attribute"):
         small().generators_loss(Batch(torch.zeros(2, 3, 32, 32), torch.zeros(2, 2)))
     with pytest.raises(ValueError, match=r"64.*built for size 32"):
         small().generators_loss(faces(size=64))
@@ -343,7 +344,7 @@ def test_arranged_faces_are_drawn_half_and_half():
     assert pairs.to("cpu") is pairs and pairs.people is rare.people
     with pytest.raises(ValueError, match="no face with Eyeglasses"):
         aggan.arrange(data[(data.labels[:, 0] == 0).nonzero()[:, 0]])
-    with pytest.raises(ValueError, match="one name"):
+    with pytest.raises(ValueError, match="edits one attribute"):
         aggan.arrange(procedural(4, size=32, attributes=["Bangs", NAME]))
 
 
@@ -413,6 +414,28 @@ def test_steps_in_the_loop(precision):
     assert weights and all(not torch.equal(game.get_parameter(k), before[k]) for k in weights)
     assert set(game.averaged_networks()) == {"to_y", "to_x"}
     assert game.pool_y.count == 4  # two moves of two pictures
+
+
+def test_in_the_warm_up_the_discriminators_alone_learn_to_tell_the_domains_as_they_are():
+    game = small(warmup=0.5)
+    assert game.turns == ("discriminators",)
+    batch = aggan.arrange(drawn()).draw(3, torch.Generator().manual_seed(0))
+    x, y = game.domains(batch)
+    with torch.no_grad():
+        terms = game.discriminators_loss(batch)
+        plain = 0.5 * critic_loss(game.d_y(y), game.d_y(x), "lsgan")
+        mask = game.to_x(y)[0]
+        seen = 0.5 * critic_loss(*(game.d_xa(guided(mask, picture)) for picture in (x, y)), "lsgan")
+    assert torch.allclose(terms["y"], plain) and torch.allclose(terms["xa"], seen)
+    fit(game, aggan.arrange(drawn()), steps=4, batch_size=2, device="cpu", progress=False)
+    assert game.turns == ("generators", "discriminators") and game.pool_y.count == 4
+    game.set_progress(0.49)
+    assert game.turns == ("discriminators",)
+    still = small(warmup=1.0)
+    start = {k: v.detach().clone() for k, v in still.named_parameters()}
+    fit(still, aggan.arrange(drawn()), steps=2, batch_size=2, device="cpu", progress=False)
+    moved = {k.split(".")[0] for k, v in still.named_parameters() if not torch.equal(v, start[k])}
+    assert moved == {"d_y", "d_x", "d_ya", "d_xa"}
 
 
 def test_a_plain_face_set_trains_too():

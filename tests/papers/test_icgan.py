@@ -14,7 +14,7 @@ from fedit_lib.data import Batch, procedural
 from fedit_lib.nn import count_parameters
 from fedit_lib.papers import icgan
 from fedit_lib.papers.icgan import CGAN, ENCODERS, Discriminator, Encoder, Encoders, Generator, IcGAN
-from fedit_lib.training import fit
+from fedit_lib.training import fit, measure_statistics
 
 NAMES = ("Bangs", "Eyeglasses", "Smiling")
 
@@ -334,7 +334,8 @@ def test_the_generator_stands_still_as_its_average(people):
 
 def test_measured_statistics_are_those_of_its_own_images():
     game, labels = small(), faces(64)[1]
-    icgan.measure_statistics(game.generator, labels, batches=40)
+    game.rows[: len(labels)], game.rows_seen[...] = labels, len(labels)
+    measure_statistics([game.generator.eval()], game._rehearse, batches=40)
     norm, seen = game.generator.layers[0][1], []
     handle = norm.register_forward_pre_hook(lambda m, i: seen.append(i[0].mean((0, 2, 3))))
     icgan.generated_set(game.generator, labels, 1024, seed=3)
@@ -420,8 +421,9 @@ def test_the_cgan_alone_in_one_channel():
 
 @pytest.fixture
 def ready():
-    game = small(ema_decay=None).eval()
-    icgan.measure_statistics(game.generator, faces()[1], batches=3)
+    game, labels = small(ema_decay=None).eval(), faces()[1]
+    game.rows[: len(labels)], game.rows_seen[...] = labels, len(labels)
+    measure_statistics([game.generator], game._rehearse, batches=3)
     return icgan.editor(game.inference_networks(), {"config": game.config()}), game
 
 
