@@ -239,7 +239,15 @@ class Fader(Game):
     def players(self) -> list[Player]:
         adam = {"betas": (0.5, 0.999), "clip": self.clip}
         return [
-            Player("discriminator", (self.discriminator,), self.discriminator_loss, lr=self.lr_dis, **adam),
+            # The reader keeps its rate when the encoder slows down: only then does it see all that is still there.
+            Player(
+                "discriminator",
+                (self.discriminator,),
+                self.discriminator_loss,
+                lr=self.lr_dis,
+                steady=True,
+                **adam,
+            ),
             Player("autoencoder", (self.encoder, self.decoder), self.autoencoder_loss, lr=self.lr, **adam),
         ]
 
@@ -270,7 +278,7 @@ class Fader(Game):
         self.lambda_now = self.lambda_e * (min(progress / self.ramp, 1.0) if self.ramp else 1.0)
 
     def lr_scale(self, progress: float) -> float:
-        """1 until `lr_drop` of the training is done, then a tenth. (The paper: always 1.)"""
+        """1 until `lr_drop` of the training is done, then a tenth, for the autoencoder. (The paper: always 1.)"""
         return 1.0 if progress < self.lr_drop else 0.1
 
     def rehearse(self, batch: Batch) -> None:

@@ -27,6 +27,7 @@ class Player:
             begins with "_" is logged but not summed.
         lr: Adam's learning rate; betas: its two decay rates.
         clip: largest norm of this player's gradient; None leaves it alone.
+        steady: its learning rate stays, whatever ``Game.lr_scale`` says.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Player:
     lr: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     clip: float | None = None
+    steady: bool = False
 
     def parameters(self) -> list[nn.Parameter]:
         """Every parameter of this player's networks, once each."""
@@ -142,7 +144,7 @@ class Game(nn.Module):
         """Called before every round with how much of the training is done, in [0, 1); for ramps."""
 
     def lr_scale(self, progress: float) -> float:
-        """Factor on every player's learning rate at this progress."""
+        """Factor on every player's learning rate at this progress, but for those that are `steady`."""
         return 1.0
 
     def after_round(self, round: int, batch: Batch) -> None:

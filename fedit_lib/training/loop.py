@@ -167,7 +167,7 @@ def move(
     if player.clip is not None:
         clip_grad_norm_(player.parameters(), player.clip)
     for group in optimiser.param_groups:
-        group["lr"] = player.lr * lr_scale
+        group["lr"] = player.lr * (1.0 if player.steady else lr_scale)
     optimiser.step()
     return {name: value.detach() for name, value in terms.items()}
 

@@ -113,7 +113,7 @@ def test_course_size_differs_only_in_widths_depth_and_schedule():
             "lr",
             "lr_drop",
         ),
-        *("ema_decay", "rec", "cls_g"),  # the two weights that the file says were changed, and why
+        *("ema_decay", "rec", "cls_g", "noise"),  # what the file says was changed, and why
     }
     assert count_parameters(course.encoder, course.decoder) < 4_000_000  # 8 MB in fp16
 
@@ -148,6 +148,7 @@ def test_a_size_that_cannot_be(size):
         ({"shortcut_layers": 5}, "0 to 4"),
         ({"inject_layers": -1}, "0 to 4"),
         ({"critic_moves": 0}, "at least 1"),
+        ({"noise": -0.1}, "noise is -0.1"),
     ],
 )
 def test_options_that_cannot_be(options, message):
@@ -238,7 +239,7 @@ def test_classification_and_reconstruction_by_hand():
 @pytest.mark.parametrize("mode", MODES)
 def test_the_terms_are_the_papers(mode, monkeypatch):
     """Each term computed again from the networks' outputs, with b known."""
-    game, batch = small(mode=mode, rec=3.0, cls_g=5.0, cls_c=7.0, gp=11.0), faces()
+    game, batch = small(mode=mode, rec=3.0, cls_g=5.0, cls_c=7.0, gp=11.0, noise=0.0), faces()
     b = batch.labels.flip(0)
     monkeypatch.setattr(attgan, "shuffle_labels", lambda labels: b)
     monkeypatch.setattr(attgan, "gradient_penalty", lambda critic, real, fake=None: torch.tensor(0.5))
@@ -275,6 +276,30 @@ def test_the_terms_are_the_papers(mode, monkeypatch):
         assert list(got) == list(want)
         for name, value in want.items():
             assert torch.allclose(got[name], value, atol=1e-4), name
+
+
+def test_noise_is_for_the_classifier_alone():
+    """The critic sees the picture as it is; the classifier another noise each time, of the strength asked."""
+    game, quiet = small(noise=0.5), small(noise=0.0)
+    game.load_state_dict(quiet.state_dict())
+    x = faces().images
+    seen = []
+    game.discriminator.body.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    score, logits = game.judge(x)
+    assert torch.allclose(score, quiet.judge(x)[0], atol=1e-5) and torch.equal(seen[0], x)
+    assert not torch.allclose(logits, game.judge(x)[1], atol=1e-4)
+    assert (seen[1] - x).std() == pytest.approx(0.5, rel=0.05) and abs((seen[1] - x).mean()) < 0.02
+    assert torch.equal(quiet.judge(x)[1], quiet.judge(x)[1])
+    for terms in (game.critic_loss(faces()), game.generator_loss(faces())):
+        assert terms["cls"].isfinite() and terms["cls"].requires_grad
+
+
+def test_the_rehearsal_runs_the_autoencoder_on_own_and_on_wanted_attributes(monkeypatch):
+    game, batch, codes = small(), faces(), []
+    monkeypatch.setattr(attgan, "shuffle_labels", lambda labels: 1 - labels)
+    game.decoder.register_forward_pre_hook(lambda module, given: codes.append(given[1]))
+    game.rehearse(batch)
+    assert [c.tolist() for c in codes] == [(batch.labels - 0.5).tolist(), (0.5 - batch.labels).tolist()]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -315,6 +315,7 @@ def test_players_and_schedule():
     assert (dis.name, dis.lr, dis.betas, dis.clip) == ("discriminator", 5e-4, (0.5, 0.999), 5.0)
     assert (auto.name, auto.lr, auto.betas, auto.clip) == ("autoencoder", 3e-4, (0.5, 0.999), 5.0)
     assert [game.lr_scale(p) for p in (0.0, 0.49, 0.5, 0.99)] == [1, 1, 0.1, 0.1]
+    assert dis.steady and not auto.steady
     with torch.device("meta"):
         assert Fader().lr_scale(0.999) == 1  # the paper's never falls
 

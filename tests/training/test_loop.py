@@ -339,8 +339,9 @@ def test_only_the_moving_player_changes_and_needs_gradients():
     assert not game.generator[0].bias.requires_grad and game.generator[0].weight.requires_grad
 
 
-def test_one_step_is_adam_on_the_sum_of_the_terms():
-    """The terms are summed, "_" terms are not, and the rate is lr times lr_scale at the round's progress."""
+@pytest.mark.parametrize(("steady", "rate"), [(False, 0.05), (True, 0.1)])
+def test_one_step_is_adam_on_the_sum_of_the_terms(steady, rate):
+    """The terms are summed, "_" terms are not, and the rate is lr, times lr_scale unless the player is steady."""
 
     class Line(Game):
         turns = ("one",)
@@ -351,7 +352,7 @@ def test_one_step_is_adam_on_the_sum_of_the_terms():
             torch.nn.init.zeros_(self.point.weight)
 
         def players(self):
-            return [Player("one", (self.point,), self.loss, lr=0.1)]
+            return [Player("one", (self.point,), self.loss, lr=0.1, steady=steady)]
 
         def lr_scale(self, progress):
             return 0.5
@@ -362,9 +363,8 @@ def test_one_step_is_adam_on_the_sum_of_the_terms():
 
     game = Line()
     history = train(game, 1)
-    assert game.point.weight.item() == pytest.approx(
-        0.05
-    )  # Adam's first step is the rate, against the gradient's sign
+    # Adam's first step is the rate, against the gradient's sign
+    assert game.point.weight.item() == pytest.approx(rate)
     assert set(history.terms) == {"one/a", "one/b", "one/_c"}
 
 
