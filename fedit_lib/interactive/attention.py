@@ -12,7 +12,7 @@ import contextlib
 import html
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from fedit_lib import faces
 
-from .panel import _STYLE, MOVED, _collect, _Face
+from .panel import _STYLE, MOVED, _collect, _Face, _Merging
 from .pictures import (
     asked,
     attribute_index,
@@ -59,7 +59,7 @@ class _Look:
     milliseconds: float
 
 
-class AttentionViewer(widgets.VBox):
+class AttentionViewer(_Merging, widgets.VBox):
     """A face, an attribute, a slider, and six pictures: input, mask, content, result, true region, difference.
 
         viewer = AttentionViewer(editor, people=faces.sample(8, seed=2_000_000))
@@ -105,7 +105,6 @@ class AttentionViewer(widgets.VBox):
         self._faces = _collect(editor, images, labels, people)
         self._regions: dict[tuple[int, str], Tensor] = {}
         self._width, self._smooth, self._with_fallback = width, smooth, fallback
-        self._held, self._stale = 0, False
         self._failure: Exception | None = None
         self._look: _Look | None = None
         super().__init__(self._build(start, stop, step))
@@ -279,17 +278,6 @@ class AttentionViewer(widgets.VBox):
 
     def _opposite(self, name: str) -> float:
         return 1.0 - float(self.labels[self._columns[name]])
-
-    @contextlib.contextmanager
-    def _hold(self) -> Iterator[None]:
-        """Many moves, one edit."""
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
-            if self._stale and not self._held:
-                self._edit()
 
     def _moved(self) -> None:
         with self._hold():

@@ -71,7 +71,23 @@ class _Face:
     photo: bool = False
 
 
-class EditorPanel(widgets.VBox):
+class _Merging:
+    """What a move drags along (rivals, a new face) is merged: many moves inside `_hold`, one `_edit` after it."""
+
+    _held, _stale = 0, False
+
+    @contextlib.contextmanager
+    def _hold(self) -> Iterator[None]:
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if self._stale and not self._held:
+                self._edit()
+
+
+class EditorPanel(_Merging, widgets.VBox):
     """Sliders for the attributes of a face, for any editor.
 
         panel = EditorPanel(editor, people=faces.sample(8, seed=2_000_000))
@@ -123,7 +139,6 @@ class EditorPanel(widgets.VBox):
         self._truth_shown = people is not None
         self._width = width or (256 if self._truth_shown else 320)
         self._index, self._window = 0, 0
-        self._held, self._stale = 0, False
         self._failure: Exception | None = None
         self._edited: Tensor | None = None
         self._answer: Tensor | None = None
@@ -422,17 +437,6 @@ class EditorPanel(widgets.VBox):
     @property
     def _face(self) -> _Face:
         return self._faces[self._index]
-
-    @contextlib.contextmanager
-    def _hold(self) -> Iterator[None]:
-        """Many moves, one edit."""
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
-            if self._stale and not self._held:
-                self._edit()
 
     def _moved(self, name: str, strength: float) -> None:
         # The front end sends a slider's next position only when the last was dealt with, and then the newest: a fast

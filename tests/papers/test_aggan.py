@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -158,11 +156,6 @@ def test_a_discriminators_score_is_of_its_own_picture():
 def test_options_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         small(**({"attributes": options["attributes"]} if "attributes" in options else options))
-
-
-def test_unknown_profile():
-    with pytest.raises(ValueError, match=r"'desktop'.*smoke, laptop, paper"):
-        aggan.build("desktop")
 
 
 # ------------------------------------------------------------------------------------------ loss terms
@@ -488,41 +481,6 @@ def test_the_generators_learn_to_fool():
     batch = data.batch(torch.tensor([0, 16]))
     change = (editor.edit(batch.images, batch.labels, 1 - batch.labels) - batch.images).mean((1, 2, 3))
     assert change[0] > 0.1 and change[1] < -0.1
-
-
-def test_smoke_profile(tmp_path):
-    profile = aggan.PROFILES["smoke"]
-    game = aggan.build(profile)
-    data = aggan.arrange(procedural(profile.faces, size=profile.size, attributes=list(aggan.ATTRIBUTES)))
-    fit(
-        game,
-        data,
-        steps=profile.steps,
-        batch_size=profile.batch_size,
-        checkpoint_every=profile.checkpoint_every,
-        log_every=profile.log_every,
-        out=tmp_path,
-        device="cpu",
-        progress=False,
-    )
-    assert (tmp_path / "checkpoint.pt").exists()
-
-
-def test_config_rebuilds_the_game():
-    game = small(r=0.3, attention_guided=False)
-    again = AGGAN(**game.config())
-    assert again.config() == game.config()
-    again.load_state_dict(game.state_dict())
-
-
-@pytest.mark.parametrize("profile", list(aggan.PROFILES))
-def test_profiles_are_complete(profile):
-    settings_ = aggan.PROFILES[profile]
-    assert settings_.name == profile and settings_.faces > 0
-    with torch.device("meta"):
-        game = aggan.build(profile)
-        other = aggan.build(dataclasses.replace(settings_, options={"width": 4, "blocks": 1, "d_width": 4}))
-    assert game.size == settings_.size == other.size and game.attributes == aggan.ATTRIBUTES
 
 
 # -------------------------------------------------------------------------------------------- the editor

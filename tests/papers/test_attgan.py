@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
@@ -154,11 +153,6 @@ def test_a_size_that_cannot_be(size):
 def test_options_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         AttGAN(**{"attributes": NAMES, "width": 4, "hidden": 4, **options})
-
-
-def test_unknown_profile():
-    with pytest.raises(ValueError, match=r"'desktop'.*smoke, laptop, paper"):
-        attgan.build("desktop")
 
 
 def test_shortcut_and_injection_reach_the_picture():
@@ -367,27 +361,6 @@ def test_every_mode_takes_steps_in_the_loop(mode, precision):
     assert set(ema) == {"encoder", "decoder"} and all(p.isfinite().all() for p in ema["decoder"].parameters())
 
 
-def test_smoke_profile_through_the_loop(tmp_path):
-    profile = attgan.PROFILES["smoke"]
-    game = attgan.build(profile)
-    data = procedural(profile.faces, size=profile.size, attributes=list(attgan.ATTRIBUTES))
-    fit(
-        game,
-        data,
-        steps=profile.steps,
-        batch_size=profile.batch_size,
-        checkpoint_every=profile.checkpoint_every,
-        log_every=profile.log_every,
-        out=tmp_path,
-        device="cpu",
-        progress=False,
-    )
-    assert (tmp_path / "checkpoint.pt").exists()
-    editor = attgan.editor(game.averaged_networks(), {"config": game.config()})
-    batch = data.batch(torch.arange(2))
-    assert editor.edit(batch.images, batch.labels, 1 - batch.labels).shape == batch.images.shape
-
-
 def test_it_learns_the_face_first():
     """Reconstruction is learned before anything else; the loop and the losses do move the right way."""
     game = small(critic_moves=1, lr=1e-3)
@@ -404,23 +377,3 @@ def test_learning_rate_and_schedule():
     assert attgan.build("smoke", critic_moves=3).turns == ("critic",) * 3 + ("generator",)
     for player in game.players():
         assert (player.lr, player.betas) == (3e-4, (0.5, 0.999))
-
-
-def test_config_rebuilds_the_game():
-    game = small(mode="lsgan", cls_g=33.0)
-    again = AttGAN(**game.config())
-    assert again.config() == game.config()
-    again.load_state_dict(game.state_dict())
-
-
-@pytest.mark.parametrize("profile", list(attgan.PROFILES))
-def test_profiles_are_complete(profile):
-    settings_ = attgan.PROFILES[profile]
-    assert settings_.name == profile and settings_.faces > 0
-    with torch.device("meta"):
-        game = attgan.build(profile)
-    assert game.size == settings_.size and game.attributes == attgan.ATTRIBUTES
-    assert (
-        attgan.build(dataclasses.replace(settings_, options={"width": 2, "depth": 3, "hidden": 2})).size
-        == game.size
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
@@ -109,11 +108,6 @@ def test_any_power_of_two_times_two_to_the_depth(depth, power, n):
 def test_options_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         Fader(**{"attributes": NAMES, "width": 4, "hidden": 4, **options})
-
-
-def test_unknown_profile():
-    with pytest.raises(ValueError, match=r"'desktop'.*smoke, laptop, paper"):
-        fader.build("desktop")
 
 
 def test_only_the_encoders_first_layer_has_no_batch_norm():
@@ -318,20 +312,3 @@ def test_players_and_schedule():
     assert dis.steady and not auto.steady
     with torch.device("meta"):
         assert Fader().lr_scale(0.999) == 1  # the paper's never falls
-
-
-def test_config_rebuilds_the_game():
-    game = small(lambda_e=0.07, dis_moves=3)
-    again = Fader(**game.config())
-    assert again.config() == game.config()
-    again.load_state_dict(game.state_dict())
-
-
-@pytest.mark.parametrize("profile", list(fader.PROFILES))
-def test_profiles_are_complete(profile):
-    settings_ = fader.PROFILES[profile]
-    assert settings_.name == profile and settings_.faces > 0
-    with torch.device("meta"):
-        game = fader.build(profile)
-        other = fader.build(dataclasses.replace(settings_, options={"width": 2, "depth": 3, "hidden": 2}))
-    assert game.size == settings_.size == other.size and game.attributes == fader.ATTRIBUTES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import pytest
@@ -143,11 +142,6 @@ def test_a_size_that_cannot_be(size):
 def test_options_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         IcGAN(**{"attributes": NAMES, "size": 16, "z_hidden": 4, **options})
-
-
-def test_unknown_profile():
-    with pytest.raises(ValueError, match=r"'desktop'.*smoke, laptop, paper"):
-        icgan.build("desktop")
 
 
 def test_the_discriminators_answer_depends_on_y():
@@ -479,14 +473,3 @@ def test_config_rebuilds_game_and_editor(kind):
     editor = icgan.editor(networks, {"config": game.config()})
     x, a = faces()
     assert editor.edit(x, a, 1 - a).shape == x.shape and editor.parameters_count() > 0
-
-
-@pytest.mark.parametrize("profile", list(icgan.PROFILES))
-def test_profiles_are_complete(profile):
-    settings_ = icgan.PROFILES[profile]
-    assert settings_.name == profile and settings_.faces > 0
-    with torch.device("meta"):
-        game = icgan.build(profile)
-    assert game.size == settings_.size and game.attributes == icgan.ATTRIBUTES
-    narrow = {"g_width": 2, "d_width": 2, "e_width": 2, "z_hidden": 2, "y_hidden": 2}
-    assert icgan.build(dataclasses.replace(settings_, options=narrow)).size == game.size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -113,11 +112,6 @@ def test_any_size_that_can_be_halved(depth, times, blocks):
 def test_options_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         SaGAN(**{"width": 4, "d_width": 4, **options})
-
-
-def test_unknown_profile():
-    with pytest.raises(ValueError, match=r"'desktop'.*smoke, laptop, paper"):
-        sagan.build("desktop")
 
 
 def test_the_critic_has_no_norm_and_judges_patches():
@@ -303,17 +297,6 @@ def test_schedule_and_config():
     again.load_state_dict(game.state_dict())
     with torch.device("meta"):
         assert SaGAN().lr_scale(0.999) == 1  # the paper's never falls
-
-
-@pytest.mark.parametrize("profile", list(sagan.PROFILES))
-def test_profiles_are_complete(profile):
-    settings_ = sagan.PROFILES[profile]
-    assert settings_.name == profile and settings_.faces > 0
-    with torch.device("meta"):
-        game = sagan.build(profile)
-        other = sagan.build(dataclasses.replace(settings_, options={"width": 2, "d_depth": 3}), "Bangs")
-    assert game.size == settings_.size == other.size
-    assert (game.attributes, other.attributes) == (("Eyeglasses",), ("Bangs",))
 
 
 # ---------------------------------------------------------------------------------------------- the editor
