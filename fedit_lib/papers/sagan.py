@@ -179,12 +179,13 @@ class SaGAN(Game):
     attributes: the one name, alone or in a list. size: pixels, a multiple of 2^depth and of 2^d_depth.
     width, depth, blocks: of the AMN and the SAN, see `hourglass`; san_width: of the SAN (default: `width`).
     first_norm: instance norm in the AMN's first layer. d_width, d_depth: of the critic.
-    critic_moves: moves of the critic to one of the generator. lr: learning rate; lr_drop: the part of the training
-    after which it falls to a tenth (1: never). warmup: the part in which the critic learns to classify real faces and
-    nothing else moves; ramp: the part at whose end lambda_2 has risen from 0 (0: it stands at once).
-    cls_g, cls_d: weights of the classification on edits and on real faces; lambda_1: of the face after an edit and
-    back; lambda_2: of the face with its own attribute; gp: of the gradient penalty. noise: standard deviation of the
-    Gaussian noise on every picture whose attribute D is asked (an addition of this course, see `LAPTOP`).
+    critic_moves: moves of the critic to one of the generator. lr: learning rate; critic_lr: that of the critic, or None
+    for the same; lr_drop: the part of the training after which they fall to a tenth (1: never). warmup: the part in
+    which the critic learns to classify real faces and nothing else moves; ramp: the part at whose end lambda_2 has
+    risen from 0 (0: it stands at once). cls_g, cls_d: weights of the classification on edits and on real faces;
+    lambda_1: of the face after an edit and back; lambda_2: of the face with its own attribute; gp: of the gradient
+    penalty. noise: standard deviation of the Gaussian noise on every picture whose attribute D is asked (an addition of
+    this course, see `LAPTOP`).
     mask: False leaves the SAN out, G = F_m. residual: True is the baseline, G = I + F_m clamped to [-1, 1], without a
     mask, and with `sparsity` times the mean absolute residual of the edit.
     ema_decay: decay of the running average of the generator, or None. An addition of this course.
@@ -205,6 +206,7 @@ class SaGAN(Game):
         d_depth: int = 6,
         critic_moves: int = 3,
         lr: float = 2e-4,
+        critic_lr: float | None = None,
         lr_drop: float = 1.0,
         warmup: float = 0.0,
         ramp: float = 0.0,
@@ -253,6 +255,7 @@ class SaGAN(Game):
             "d_depth": d_depth,
             "critic_moves": critic_moves,
             "lr": lr,
+            "critic_lr": critic_lr,
             "lr_drop": lr_drop,
             "warmup": warmup,
             "ramp": ramp,
@@ -268,7 +271,8 @@ class SaGAN(Game):
             "ema_decay": ema_decay,
         }
         self.attributes, self.size, self.residual = (attribute,), size, residual
-        self.lr, self.lr_drop, self.ema_decay = lr, lr_drop, ema_decay
+        self.lr, self.critic_lr = lr, lr if critic_lr is None else critic_lr
+        self.lr_drop, self.ema_decay = lr_drop, ema_decay
         self.cls_g, self.cls_d, self.gp, self.noise = cls_g, cls_d, gp, noise
         self.lambda_1, self.lambda_2, self.sparsity = lambda_1, lambda_2, sparsity
         self.critic_moves, self.warmup, self.ramp = critic_moves, warmup, ramp
@@ -285,10 +289,10 @@ class SaGAN(Game):
         self.lambda_2_now = self.lambda_2 * max(rise, 0.0)
 
     def players(self) -> list[Player]:
-        adam = {"lr": self.lr, "betas": (0.5, 0.999)}
+        painters, betas = tuple(self.inference_networks().values()), (0.5, 0.999)
         return [
-            Player("critic", (self.discriminator,), self.critic_loss, **adam),
-            Player("generator", tuple(self.inference_networks().values()), self.generator_loss, **adam),
+            Player("critic", (self.discriminator,), self.critic_loss, lr=self.critic_lr, betas=betas),
+            Player("generator", painters, self.generator_loss, lr=self.lr, betas=betas),
         ]
 
     def generate(self, images: Tensor, c: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -383,10 +387,11 @@ LAPTOP = {
     "d_depth": 4,
     "critic_moves": 2,
     "lr": 3e-4,
+    "critic_lr": 1e-3,
     "warmup": 0.2,
     "ramp": 0.4,
     "cls_g": 10.0,
-    "noise": 0.3,
+    "noise": 0.15,
     "ema_decay": 0.998,
 }
 PROFILES = {

@@ -27,7 +27,7 @@ SWITCHES = {
 
 def small(**options) -> SaGAN:
     torch.manual_seed(0)
-    return sagan.build("smoke", **options)
+    return sagan.build("smoke", **{"noise": 0.0, **options})
 
 
 def faces(n: int = 6, size: int = 32, k: int = 1) -> Batch:
@@ -107,6 +107,7 @@ def test_any_size_that_can_be_halved(depth, times, blocks):
         ({"warmup": 0.5, "ramp": 0.2}, "warmup is 0.5 and ramp 0.2"),
         ({"ramp": 1.5}, "from 0 to 1"),
         ({"warmup": -0.1}, "from 0 to 1"),
+        ({"noise": -0.1}, "noise is -0.1"),
     ],
 )
 def test_options_that_cannot_be(options, message):
@@ -288,9 +289,26 @@ def test_the_generator_learns_what_lambda_2_asks():
     assert sum(own[-5:]) < 0.5 * sum(own[:5])
 
 
+def test_noise_is_for_the_classifier_alone():
+    """The patches are judged as they are, the attribute of every picture under noise of the strength asked."""
+    game, x, seen = small(noise=0.5), faces(64).images, []
+    quiet = game.discriminator(x)
+    game.discriminator.body.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    scores, logits = game.judge(x)
+    assert torch.allclose(scores, quiet[0].mean((1, 2, 3)), atol=1e-5) and torch.equal(seen[0], x)
+    assert (seen[1] - x).std() == pytest.approx(0.5, rel=0.02)
+    assert not torch.allclose(logits, quiet[1], atol=1e-4)
+    game.set_progress(0.0)
+    game.warming = True
+    del seen[:]
+    game.critic_loss(faces())
+    assert not any(torch.equal(given, faces().images) for given in seen[-1:])
+
+
 def test_schedule_and_config():
     game = small(lr=3e-4, lr_drop=0.5)
-    assert [(p.lr, p.betas) for p in game.players()] == [(3e-4, (0.5, 0.999))] * 2
+    assert [(p.lr, p.betas) for p in game.players()] == [(1e-3, (0.5, 0.999)), (3e-4, (0.5, 0.999))]
+    assert {p.lr for p in small(lr=3e-4, critic_lr=None).players()} == {3e-4}
     assert [game.lr_scale(p) for p in (0.0, 0.49, 0.5, 0.99)] == [1, 1, 0.1, 0.1]
     again = SaGAN(**json.loads(json.dumps(game.config())))
     assert again.config() == game.config()
