@@ -38,6 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fedit_lib.data import Batch
+from fedit_lib.faces import HIDDEN_BY, rivals
 from fedit_lib.nn import (
     MODES,
     check_size,
@@ -196,6 +197,35 @@ def shuffle_labels(labels: Tensor) -> Tensor:
     return labels[torch.randperm(len(labels)).to(labels.device)]
 
 
+def wanted_labels(labels: Tensor, attributes: Sequence[str], single: float) -> Tensor:
+    """b, of which a part `single` asks for one change: all else stays as labels (B, n) say. Else `shuffle_labels`.
+
+    The one attribute, and what excludes it (a head has one hair colour), come from another face's row in which it
+    differs. Uses torch's global generator.
+    """
+    rows = shuffle_labels(labels)
+    if not single:
+        return rows
+    differs = (rows != labels).cpu().float() + 1e-6
+    chosen = torch.multinomial(differs, 1)[:, 0].to(labels.device)
+    together = torch.tensor([[j == k or excluding(j, k) for k in attributes] for j in attributes])
+    one = torch.where(together.to(labels.device)[chosen], rows, labels)
+    for (
+        hidden,
+        hiders,
+    ) in HIDDEN_BY.items():  # what is under a hat, or was on a now bald head, is not asked for
+        for hider in hiders:
+            if {hidden, hider} <= set(attributes):
+                one[:, attributes.index(hidden)] *= 1 - one[:, attributes.index(hider)]
+    alone = (torch.rand(len(labels)) < single).to(labels.device)
+    return torch.where(alone[:, None], one, rows)
+
+
+def excluding(one: str, other: str) -> bool:
+    """Whether no face has both attributes: rival hair colours, bangs and a bald head."""
+    return other in (*rivals(one), *HIDDEN_BY.get(one, ())) or one in HIDDEN_BY.get(other, ())
+
+
 def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """L_cls: binary cross-entropy of attribute logits (B, n) with labels (B, n), meaned over both.
 
@@ -220,6 +250,7 @@ class AttGAN(Game):
     width, depth: channels of the first layer, number of stride-2 layers. hidden: width of the heads' hidden layer.
     shortcut_layers, inject_layers: see `Decoder`. mode: "wgan" (with gradient penalty), "lsgan" or "dcgan".
     critic_moves: moves of the critic to one of the generator. rec, cls_g, cls_c, gp: the weights (lambdas).
+    single: the part of the faces that are asked for one attribute only (an addition of this course): `wanted_labels`.
     noise: standard deviation of the Gaussian noise on every picture that C is shown, real or edited. An addition of
     this course: see `LAPTOP`. lr_drop: the part of the training after which the learning rate falls to a tenth.
     ema_decay: decay of the running average of the generator, or None. An addition of this course, not the paper's.
@@ -243,6 +274,7 @@ class AttGAN(Game):
         cls_g: float = 10.0,
         cls_c: float = 1.0,
         gp: float = 10.0,
+        single: float = 0.0,
         noise: float = 0.0,
         lr_drop: float = 0.5,
         ema_decay: float | None = None,
@@ -257,6 +289,8 @@ class AttGAN(Game):
                 raise ValueError(f"{name} is {layers}; with depth {depth} it can be 0 to {depth - 1}")
         if critic_moves < 1:
             raise ValueError(f"critic_moves is {critic_moves}; it must be at least 1")
+        if not 0 <= single <= 1:
+            raise ValueError(f"single is {single}; it is a part of the faces, from 0 to 1")
         if noise < 0:
             raise ValueError(f"noise is {noise}; a standard deviation must be 0 or more")
         self._config = {
@@ -274,13 +308,15 @@ class AttGAN(Game):
             "cls_g": cls_g,
             "cls_c": cls_c,
             "gp": gp,
+            "single": single,
             "noise": noise,
             "lr_drop": lr_drop,
             "ema_decay": ema_decay,
         }
         n = len(attributes)
         self.attributes, self.size, self.mode = attributes, size, mode
-        self.rec, self.cls_g, self.cls_c, self.gp, self.noise = rec, cls_g, cls_c, gp, noise
+        self.rec, self.cls_g, self.cls_c, self.gp = rec, cls_g, cls_c, gp
+        self.single, self.noise = single, noise
         self.lr, self.lr_drop, self.ema_decay = lr, lr_drop, ema_decay
         self.turns = ("critic",) * critic_moves + ("generator",)
         self.encoder = Encoder(width, depth)
@@ -304,7 +340,7 @@ class AttGAN(Game):
     def critic_loss(self, batch: Batch) -> dict[str, Tensor]:
         """L_dis,cls = L_adv_d + lambda_gp GP + lambda_cls_c L_cls_c   (paper: 1, 10, 1)."""
         x_a, a = self._check(batch)
-        b = shuffle_labels(a)
+        b = wanted_labels(a, self.attributes, self.single)
         with torch.no_grad():  # the generator does not move now
             x_b = self.decoder(self.encoder(x_a), label_code(b))
         score_real, logits = self.judge(x_a)
@@ -320,7 +356,7 @@ class AttGAN(Game):
     def generator_loss(self, batch: Batch) -> dict[str, Tensor]:
         """L_enc,dec = lambda_rec L_rec + lambda_cls_g L_cls_g + L_adv_g   (paper: 100, 10, 1)."""
         x_a, a = self._check(batch)
-        b = shuffle_labels(a)
+        b = wanted_labels(a, self.attributes, self.single)
         z = self.encoder(x_a)
         x_b = self.decoder(z, label_code(b))  # the edit: nobody knows how it should look
         x_rec = self.decoder(z, label_code(a))  # with its own attributes the face must come back
@@ -332,10 +368,10 @@ class AttGAN(Game):
         }
 
     def rehearse(self, batch: Batch) -> None:
-        """Own attributes and shuffled ones, as in training: for the statistics of the average's batch norms."""
+        """Own attributes and wanted ones, as in training: for the statistics of the average's batch norms."""
         x_a, a = self._check(batch)
         z = self.encoder(x_a)
-        for labels in (a, shuffle_labels(a)):
+        for labels in (a, wanted_labels(a, self.attributes, self.single)):
             self.decoder(z, label_code(labels))
 
     def _check(self, batch: Batch) -> Batch:
@@ -374,6 +410,7 @@ LAPTOP = {
     "rec": 30.0,
     "cls_g": 20.0,
     "critic_moves": 3,
+    "single": 0.5,
     "noise": 0.4,
     "lr_drop": 0.9,
     "ema_decay": 0.998,

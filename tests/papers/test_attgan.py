@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedit_lib import faces as worlds_people
 from fedit_lib.data import Batch, procedural
 from fedit_lib.nn import MODES, count_parameters
 from fedit_lib.papers import attgan
@@ -20,7 +21,7 @@ NAMES = ("Bangs", "Eyeglasses", "Smiling")
 
 def small(**options) -> AttGAN:
     torch.manual_seed(0)
-    return attgan.build("smoke", attributes=NAMES, **options)
+    return attgan.build("smoke", attributes=NAMES, **{"noise": 0.0, "single": 0.0, **options})
 
 
 def faces(n: int = 8, size: int = 32, k: int = 3) -> Batch:
@@ -112,7 +113,7 @@ def test_course_size_differs_only_in_widths_depth_and_schedule():
             "lr",
             "lr_drop",
         ),
-        *("ema_decay", "rec", "cls_g", "noise"),  # what the file says was changed, and why
+        *("ema_decay", "rec", "cls_g", "noise", "single"),  # what the file says was changed, and why
     }
     assert count_parameters(course.encoder, course.decoder) < 4_000_000  # 8 MB in fp16
 
@@ -148,6 +149,7 @@ def test_a_size_that_cannot_be(size):
         ({"inject_layers": -1}, "0 to 4"),
         ({"critic_moves": 0}, "at least 1"),
         ({"noise": -0.1}, "noise is -0.1"),
+        ({"single": 1.5}, "single is 1.5"),
     ],
 )
 def test_options_that_cannot_be(options, message):
@@ -210,6 +212,40 @@ def test_wanted_labels_are_a_permutation_of_whole_rows(n, seed):
     assert sorted(b.tolist()) == sorted(a.tolist())
 
 
+def test_what_excludes_each_other():
+    assert attgan.excluding("Brown_Hair", "Black_Hair") and attgan.excluding("Bald", "Bangs")
+    assert attgan.excluding("Bangs", "Bald") and attgan.excluding("Blond_Hair", "Bald")
+    assert not attgan.excluding("Bangs", "Brown_Hair") and not attgan.excluding("Male", "Mustache")
+    assert not attgan.excluding("Smiling", "Smiling") and not attgan.excluding("a", "b")
+
+
+@pytest.mark.parametrize("single", [0.0, 0.5, 1.0])
+def test_one_wanted_attribute_leaves_the_rest(single):
+    """Every b is a whole row of another face, or the face's own with one change and what that excludes."""
+    torch.manual_seed(0)
+    names = attgan.ATTRIBUTES
+    people = worlds_people.sample(400, seed=worlds_people.SEEDS["valid"].start, correlated=False)
+    a = people.labels(names)
+    b = attgan.wanted_labels(a, names, single)
+    assert b.shape == a.shape and set(b.unique().tolist()) <= {0.0, 1.0}
+    changed = a != b
+    alone = torch.tensor(
+        [
+            any(all(j == k or attgan.excluding(names[j], names[k]) for k in row) for j in row)
+            for row in (r.nonzero()[:, 0].tolist() for r in changed)
+        ]
+    )
+    rows = {tuple(row) for row in a.tolist()}
+    assert all(tuple(row) in rows for row in b[~alone].tolist())
+    assert alone.float().mean() == pytest.approx(single, abs=0.1)
+    if single == 1.0:  # every attribute gets its turn, put on and taken away
+        assert ((b > a).any(0) & (b < a).any(0)).all()
+    hair = [k for k, name in enumerate(names) if name.endswith("_Hair")]
+    assert (b[:, hair].sum(1) <= 1).all()
+    for hidden, hider in (("Bangs", "Bald"), ("Black_Hair", "Bald")):
+        assert not (b[:, names.index(hidden)] * b[:, names.index(hider)]).any()
+
+
 def test_the_permutation_comes_from_the_global_generator():
     """The one that a checkpoint saves: a resumed training draws what a straight one would have drawn."""
     a = torch.arange(60.0).view(20, 3)
@@ -233,7 +269,7 @@ def test_classification_and_reconstruction_by_hand():
 @pytest.mark.parametrize("mode", MODES)
 def test_the_terms_are_the_papers(mode, monkeypatch):
     """Each term computed again from the networks' outputs, with b known."""
-    game, batch = small(mode=mode, rec=3.0, cls_g=5.0, cls_c=7.0, gp=11.0, noise=0.0), faces()
+    game, batch = small(mode=mode, rec=3.0, cls_g=5.0, cls_c=7.0, gp=11.0), faces()
     b = batch.labels.flip(0)
     monkeypatch.setattr(attgan, "shuffle_labels", lambda labels: b)
     monkeypatch.setattr(attgan, "gradient_penalty", lambda critic, real, fake=None: torch.tensor(0.5))
@@ -274,7 +310,7 @@ def test_the_terms_are_the_papers(mode, monkeypatch):
 
 def test_noise_is_for_the_classifier_alone():
     """The critic sees the picture as it is; the classifier another noise each time, of the strength asked."""
-    game, quiet = small(noise=0.5), small(noise=0.0)
+    game, quiet = small(noise=0.5), small()
     game.load_state_dict(quiet.state_dict())
     x = faces().images
     seen = []
