@@ -331,6 +331,15 @@ class AttGAN(Game):
             ),
         ]
 
+    def redraw(self, x_a: Tensor, b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
+        """Dec(Enc(x_a), b) and Dec(Enc(x_a), a), in one pass of the decoder.
+
+        Alone, each would be normalised by batch statistics of its own, while a trained editor has only one set for both.
+        """
+        both = [torch.cat([maps, maps]) for maps in self.encoder(x_a)]
+        x_b, x_rec = self.decoder(both, label_code(torch.cat([b, a]))).chunk(2)
+        return x_b, x_rec
+
     def judge(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """D(x) (B,), and C's logits (B, n) on x under `noise`: faint patterns drown in it, glasses do not."""
         if not self.noise:
@@ -342,7 +351,7 @@ class AttGAN(Game):
         x_a, a = self._check(batch)
         b = wanted_labels(a, self.attributes, self.single)
         with torch.no_grad():  # the generator does not move now
-            x_b = self.decoder(self.encoder(x_a), label_code(b))
+            x_b, _ = self.redraw(x_a, b, a)
         score_real, logits = self.judge(x_a)
         score_fake = self.discriminator.score(x_b)
         # Only WGAN asks for unit slope between real and fake; the other modes are steadied around the real faces.
@@ -357,9 +366,8 @@ class AttGAN(Game):
         """L_enc,dec = lambda_rec L_rec + lambda_cls_g L_cls_g + L_adv_g   (paper: 100, 10, 1)."""
         x_a, a = self._check(batch)
         b = wanted_labels(a, self.attributes, self.single)
-        z = self.encoder(x_a)
-        x_b = self.decoder(z, label_code(b))  # the edit: nobody knows how it should look
-        x_rec = self.decoder(z, label_code(a))  # with its own attributes the face must come back
+        # x_b is the edit, of which nobody knows how it should look; with its own attributes the face must come back.
+        x_b, x_rec = self.redraw(x_a, b, a)
         score, logits = self.judge(x_b)
         return {
             "adv": generator_loss(score.float(), self.mode),
@@ -370,9 +378,7 @@ class AttGAN(Game):
     def rehearse(self, batch: Batch) -> None:
         """Own attributes and wanted ones, as in training: for the statistics of the average's batch norms."""
         x_a, a = self._check(batch)
-        z = self.encoder(x_a)
-        for labels in (a, wanted_labels(a, self.attributes, self.single)):
-            self.decoder(z, label_code(labels))
+        self.redraw(x_a, wanted_labels(a, self.attributes, self.single), a)
 
     def _check(self, batch: Batch) -> Batch:
         return check_batch(batch, self.attributes, self.size)

@@ -269,7 +269,7 @@ def test_classification_and_reconstruction_by_hand():
 @pytest.mark.parametrize("mode", MODES)
 def test_the_terms_are_the_papers(mode, monkeypatch):
     """Each term computed again from the networks' outputs, with b known."""
-    game, batch = small(mode=mode, rec=3.0, cls_g=5.0, cls_c=7.0, gp=11.0), faces()
+    game, batch = small(mode=mode, rec=3.0, cls_g=5.0, cls_c=7.0, gp=11.0).eval(), faces()
     b = batch.labels.flip(0)
     monkeypatch.setattr(attgan, "shuffle_labels", lambda labels: b)
     monkeypatch.setattr(attgan, "gradient_penalty", lambda critic, real, fake=None: torch.tensor(0.5))
@@ -324,12 +324,21 @@ def test_noise_is_for_the_classifier_alone():
         assert terms["cls"].isfinite() and terms["cls"].requires_grad
 
 
-def test_the_rehearsal_runs_the_autoencoder_on_own_and_on_wanted_attributes(monkeypatch):
+def test_edit_and_reconstruction_share_their_batch_statistics(monkeypatch):
+    """In training, in the critic's move and in the rehearsal: one pass of both, so that one set of statistics serves."""
     game, batch, codes = small(), faces(), []
     monkeypatch.setattr(attgan, "shuffle_labels", lambda labels: 1 - labels)
     game.decoder.register_forward_pre_hook(lambda module, given: codes.append(given[1]))
+    game.generator_loss(batch)
+    game.critic_loss(batch)
     game.rehearse(batch)
-    assert [c.tolist() for c in codes] == [(batch.labels - 0.5).tolist(), (0.5 - batch.labels).tolist()]
+    assert len(codes) == 3
+    for code in codes:
+        assert torch.equal(code, torch.cat([0.5 - batch.labels, batch.labels - 0.5]))
+    edited, again = game.eval().redraw(batch.images, 1 - batch.labels, batch.labels)
+    z = game.encoder(batch.images)
+    assert torch.allclose(edited, game.decoder(z, 0.5 - batch.labels), atol=1e-5)
+    assert torch.allclose(again, game.decoder(z, batch.labels - 0.5), atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", MODES)
