@@ -24,7 +24,10 @@ Where the paper, the authors' code (TF) and the PyTorch port that most people ru
 - The learning rate drops at half-time: to a tenth in the port (whose comment says "half"), linearly in TF. Here: to
   a tenth, at `lr_drop`.
 - The port steadies "lsgan" and "dcgan" by a penalty around the real images (DRAGAN). Here: the same.
-- Only this course keeps a running average (EMA) of the generator, and only at course size.
+- Edits and reconstructions are different batches to the decoder's batch norms in both codes, while a trained editor has
+  one set of statistics for both. Here: one pass (`redraw`).
+- Only this course keeps a running average (EMA) of the generator, shows C its pictures under noise (`noise`) and asks
+  some faces for one attribute alone (`single`), and only at course size.
 """
 
 from __future__ import annotations
@@ -334,7 +337,7 @@ class AttGAN(Game):
     def redraw(self, x_a: Tensor, b: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
         """Dec(Enc(x_a), b) and Dec(Enc(x_a), a), in one pass of the decoder.
 
-        Alone, each would be normalised by batch statistics of its own, while a trained editor has only one set for both.
+        Alone, each would be normalised by its own batch statistics, while a trained editor has one set for both.
         """
         both = [torch.cat([maps, maps]) for maps in self.encoder(x_a)]
         x_b, x_rec = self.decoder(both, label_code(torch.cat([b, a]))).chunk(2)
@@ -404,8 +407,9 @@ class AttGAN(Game):
 # With these and cls_g 10, 2,500 rounds at 64 px changed 61% of what was asked and kept 98.5% of the rest: hence 20.
 # One move of D to one of G looked best in such short trials, and was a trap: after 7,500 rounds at 64 px C was fooled
 # on nearly every fake (loss .03) while an independent classifier saw 64% of the wanted attributes, and more rounds did
-# not help. From those weights, on one core, held-out accuracy went to .68 in 13 minutes of noise on what C sees, to
-# .74 in 13 minutes of three moves, and to .77 in five more of the paper's five: D must stay ahead.
+# not help. More moves of D did, up to .77. The rest was a difference between what is trained and what is asked for
+# afterwards: faint patterns that C takes for an attribute (hence `noise`), whole rows of attributes where an edit wants
+# one (`single`), batch statistics of another batch (`redraw`). Notebook 3_attgan/02 has the figures.
 LAPTOP = {
     "width": 24,
     "depth": 4,

@@ -372,11 +372,13 @@ class SaGAN(Game):
 # ------------------------------------------------------------------------------------------------- sizes
 
 # Course size: narrow layers at 64 px, a higher rate with an average of the weights, and a start in three steps, since
-# some hundreds of rounds are all there is. (1) Until `warmup` the critic learns to see the attribute; before it does,
+# some thousands of rounds are all there is. (1) Until `warmup` the critic learns to see the attribute; before it does,
 # "cls" tells the generator nothing, while lambda_2 closes the mask: a trial without this start, without the ramp and
 # with torch's default weights in the critic had a closed mask after 100 rounds and a critic at chance. (2) Until
-# `ramp` lambda_2 rises. (3) Then both weights stand, and cls_g is ten times the paper's, whose generator has far more
-# rounds to hear a whisper. The attribute keeps its way into the AMN (first_norm, see above).
+# `ramp` lambda_2 rises. (3) Then both weights stand, and cls_g is five times the paper's, whose generator has far more
+# rounds to hear a whisper. The attribute keeps its way into the AMN (first_norm, see above). The critic learns three
+# times as fast as the generator: of Smiling it sees .72 at a rate of 3e-4 and under a noise of .3 after 800 moves alone,
+# .84 at 1e-3, .91 at 1e-3 and .15. Without any noise the generator fooled it at once with patterns of a few grey levels.
 LAPTOP = {
     "width": 12,
     "san_width": 8,
@@ -390,7 +392,7 @@ LAPTOP = {
     "critic_lr": 1e-3,
     "warmup": 0.2,
     "ramp": 0.4,
-    "cls_g": 10.0,
+    "cls_g": 5.0,
     "noise": 0.15,
     "ema_decay": 0.998,
 }
@@ -408,7 +410,7 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=4_000,
+        steps=3_000,
         batch_size=16,
         faces=8_000,
         checkpoint_every=100,

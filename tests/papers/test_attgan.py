@@ -325,7 +325,7 @@ def test_noise_is_for_the_classifier_alone():
 
 
 def test_edit_and_reconstruction_share_their_batch_statistics(monkeypatch):
-    """In training, in the critic's move and in the rehearsal: one pass of both, so that one set of statistics serves."""
+    """In training, in the critic's move and in the rehearsal: one pass of both, as one set of statistics serves."""
     game, batch, codes = small(), faces(), []
     monkeypatch.setattr(attgan, "shuffle_labels", lambda labels: 1 - labels)
     game.decoder.register_forward_pre_hook(lambda module, given: codes.append(given[1]))
