@@ -438,10 +438,10 @@ def arrange(faces: FaceSet) -> Domains:
 
 # ------------------------------------------------------------------------------------------------- sizes
 
-# Course size: narrow generators, small batches and a larger learning rate. Eyeglasses are learned so, in 26 minutes of
-# a busy core. Smiling, a few pixels, is not (1,200 rounds): the masks shut while the discriminators could not yet tell
-# smiles (the masks' mean fell to 0.00001), and a shut sigmoid has no slope to open again by once they could. A longer
-# first phase, `curriculum` 0.4 instead of the paper's 0.05, did not help: they shut in it.
+# Course size: narrow generators, small batches and a larger learning rate. Eyeglasses are learned so without more ado.
+# Smiling, a few pixels, was not: the masks shut while the discriminators could not yet tell smiles (the masks' mean fell
+# to 0.00001), and a shut sigmoid has no slope to open again by once they could. A longer first phase, `curriculum` 0.4
+# instead of the paper's 0.05, did not help: they shut in it. So the discriminators learn the two domains first (`warmup`).
 LAPTOP = {
     "width": 12,
     "blocks": 3,

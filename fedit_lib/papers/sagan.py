@@ -377,8 +377,8 @@ class SaGAN(Game):
 # with torch's default weights in the critic had a closed mask after 100 rounds and a critic at chance. (2) Until
 # `ramp` lambda_2 rises. (3) Then both weights stand, and cls_g is five times the paper's, whose generator has far more
 # rounds to hear a whisper. The attribute keeps its way into the AMN (first_norm, see above). The critic learns three
-# times as fast as the generator: of Smiling it sees .72 at a rate of 3e-4 and under a noise of .3 after 800 moves alone,
-# .84 at 1e-3, .91 at 1e-3 and .15. Without any noise the generator fooled it at once with patterns of a few grey levels.
+# times as fast as the generator: after 800 moves alone it saw .72 of Smiling at a rate of 3e-4 and under a noise of .3,
+# .84 at 1e-3, .91 at 1e-3 and .15. Without noise the generator fooled it at once, by patterns of a few grey levels.
 LAPTOP = {
     "width": 12,
     "san_width": 8,
