@@ -439,9 +439,9 @@ def arrange(faces: FaceSet) -> Domains:
 # ------------------------------------------------------------------------------------------------- sizes
 
 # Course size: narrow generators, small batches and a larger learning rate. Eyeglasses are learned so without more ado.
-# Smiling, a few pixels, was not: the masks shut while the discriminators could not yet tell smiles (the masks' mean fell
-# to 0.00001), and a shut sigmoid has no slope to open again by once they could. A longer first phase, `curriculum` 0.4
-# instead of the paper's 0.05, did not help: they shut in it. So the discriminators learn the two domains first (`warmup`).
+# Smiling, a few pixels, was not: the masks shut while the discriminators could not yet tell smiles (the masks' mean
+# fell to 0.00001), and a shut sigmoid has no slope to open again by once they could. A longer first phase, `curriculum`
+# 0.4 instead of the paper's 0.05, did not help: they shut in it. So here the discriminators learn first (`warmup`).
 LAPTOP = {
     "width": 12,
     "blocks": 3,
