@@ -35,6 +35,7 @@ NAME, SIZE, FACES, ROUNDS, PEOPLE, BATCH = "Eyeglasses", 32, 1500, 400, 100, 4
 # 0.000001 of the sum over 256 x 256 pixels, across and down, is this much of the mean
 TV_MEAN = 1e-6 * 2 * 256 * 255
 GAME = {"width": 12, "blocks": 2, "d_width": 16, "d_depth": 3, "ema_decay": 0.99, "lr": 1e-3}
+GAME |= {"warmup": 0.0, "curriculum": 0.05}  # glasses need no more
 VANILLA = {"attention_guided": False, "gan": 1.0}
 RUNS = {
     "full": {},
