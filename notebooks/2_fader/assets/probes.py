@@ -1,0 +1,64 @@
+"""What a fresh probe reads of the code on the way: python probes.py CHECKPOINT [CHECKPOINT ...]
+
+Writes probes.csv beside this file, a row a checkpoint of the Fader Network, as given: the round, lambda_E, the
+fresh probe's balanced accuracy (mean and an attribute each), swap accuracy by the oracle and reconstruction (PSNR in
+dB), for 300 people of the "valid" split. Averaged weights, batch statistics measured on 640 training faces.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import torch
+
+from fedit_lib import faces
+from fedit_lib.data import procedural
+from fedit_lib.evaluation import Exam, load_oracle
+from fedit_lib.evaluation.probe import probe_accuracy
+from fedit_lib.papers import fader
+from fedit_lib.training import EMA
+
+PEOPLE, TRAINING_FACES = 300, 640
+
+
+def probed(checkpoint: str) -> dict[str, float]:
+    """One row of the table."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    game = fader.build("laptop", **state["config"]["options"])
+    game.load_state_dict(state["game"])
+    game.ema = EMA(game.inference_networks(), game.ema_decay)
+    game.ema.load_state_dict(state["ema"])
+    names = game.attributes
+    known = procedural(TRAINING_FACES, size=game.size, attributes=names)
+    generator = torch.Generator().manual_seed(0)
+    game.settle(lambda: known.draw(32, generator))
+    editor = fader.editor(game.averaged_networks(), {"config": game.config()})
+
+    exam, oracle = Exam(PEOPLE, 0, game.size, split="valid"), load_oracle("a")
+    x, own = faces.to_float(exam.images), exam.people.labels(names)
+    probe = probe_accuracy(editor.latent, names, exam)
+    right = []
+    for k, name in enumerate(names):
+        other = own.clone()
+        other[:, k] = 1 - own[:, k]
+        right.append((oracle.labels(editor.edit(x, own, other), [name])[:, 0] == other[:, k]).float().mean())
+    error = ((editor.reconstruct(x, own) - x) / 2).square().mean((1, 2, 3))
+    row = {"probe": probe["mean"], **probe["per_attribute"]}
+    row |= {"swap": torch.stack(right).mean().item(), "reconstruction": float(-10 * error.log10().mean())}
+    return {"round": state["step"], "lambda_e": state["config"]["options"]["lambda_e"]} | {
+        name: round(value, 3) for name, value in row.items()
+    }
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    rows = [probed(checkpoint) for checkpoint in sys.argv[1:]]
+    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        print(row)
