@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch
 
-from .statistics import measure_statistics
+from .statistics import BATCHES, measure_statistics
 
 
 @dataclass
@@ -156,13 +156,13 @@ class Game(nn.Module):
         `fit` measures the average's batch statistics with it, see `measure_statistics`, before the average is used.
         """
 
-    def settle(self, draw: Callable[[], Batch]) -> None:
+    def settle(self, draw: Callable[[], Batch], batches: int = BATCHES) -> None:
         """Gives the average, where there is one, the batch statistics of its own weights; draw: a batch a call."""
         if self.ema is None or type(self).rehearse is Game.rehearse:
             return
         with self.ema.applied():
             networks = self.inference_networks()
-            measure_statistics(networks.values(), lambda: self.rehearse(draw()))
+            measure_statistics(networks.values(), lambda: self.rehearse(draw()), batches)
             for name, network in networks.items():
                 for key, value in network.named_buffers():
                     self.ema.averages[name][key].copy_(value)

@@ -23,6 +23,7 @@ from . import support
 from .game import Game, Player
 from .history import History
 from .run import Run
+from .statistics import BATCHES, LAST_BATCHES
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -103,7 +104,7 @@ def fit(
                     and (last or run.step % (validate_every or checkpoint_every) == 0)
                 )
                 if saving or validating:
-                    run.settle()
+                    run.settle(LAST_BATCHES if last or stopping else BATCHES)
                 scores = run.validate(validate, keep_best) if validating else {}
                 if last or run.step % log_every == 0:
                     run.log(scores)

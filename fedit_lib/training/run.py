@@ -141,12 +141,17 @@ class Run:
                 sums[player] = sums.get(player, 0.0) + value
         return {player: f"{total:.3g}" for player, total in sums.items()}
 
-    def settle(self) -> None:
-        """The average gets batch statistics of its own; what that draws at random does not change the training."""
+    def settle(self, batches: int) -> None:
+        """The average gets batch statistics of its own; what that draws at random does not change the training.
+
+        Of as many batches, but no more than there were rounds: a try of three rounds should take no longer than they.
+        """
         before = support.random_state(self.fabric.device)
         generator = torch.Generator().manual_seed(0)
         try:
-            self.game.settle(lambda: self.faces.draw(self.batch_size, generator, self.flip))
+            self.game.settle(
+                lambda: self.faces.draw(self.batch_size, generator, self.flip), min(batches, self.step)
+            )
         finally:
             support.restore_random_state(before, self.fabric.device)
 

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-BATCHES = 20
+BATCHES = 20  # while a training goes on; see `LAST_BATCHES`
+LAST_BATCHES = (
+    200  # for what may ship: small maps have few pixels a batch, and noise here is noise in every picture
+)
 
 
 def batch_norms(networks: Iterable[nn.Module]) -> list[nn.Module]:
