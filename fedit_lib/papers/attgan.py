@@ -213,10 +213,8 @@ def wanted_labels(labels: Tensor, attributes: Sequence[str], single: float) -> T
     chosen = torch.multinomial(differs, 1)[:, 0].to(labels.device)
     together = torch.tensor([[j == k or excluding(j, k) for k in attributes] for j in attributes])
     one = torch.where(together.to(labels.device)[chosen], rows, labels)
-    for (
-        hidden,
-        hiders,
-    ) in HIDDEN_BY.items():  # what is under a hat, or was on a now bald head, is not asked for
+    # What is under a hat, or was on a now bald head, is not asked for.
+    for hidden, hiders in HIDDEN_BY.items():
         for hider in hiders:
             if {hidden, hider} <= set(attributes):
                 one[:, attributes.index(hidden)] *= 1 - one[:, attributes.index(hider)]
