@@ -142,40 +142,56 @@ def load_run(run: Path, best: bool = True) -> tuple[str, Any, dict[str, Any]]:
         ValueError: it is the run of a game that no paper plays.
         CheckpointError: the checkpoint is damaged.
     """
-    import torch
-
-    from fedit_lib import papers
-    from fedit_lib.training import EMA, CheckpointError, load_best
+    from fedit_lib.training import load_best
 
     run = Path(run)
-    for needed in ("run.json", "checkpoint.pt"):
-        if not (run / needed).is_file():
-            raise FileNotFoundError(
-                f"{run} holds no {needed}: give the run folder that `fedit train` was told"
-            )
+    if not (run / "run.json").is_file():
+        raise FileNotFoundError(f"{run} holds no run.json: give the run folder that `fedit train` was told")
     facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    try:
-        state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-        config = state["config"]
-    except Exception as error:  # torch raises a dozen kinds for a damaged file
-        raise CheckpointError(
-            f"{run / 'checkpoint.pt'} is damaged ({type(error).__name__}): train again"
-        ) from error
-    name = next((n for n, module in papers.PAPERS.items() if module.TITLE == config["game"]), None)
-    if name is None:
-        known = ", ".join(papers.PAPERS)
-        raise ValueError(f"{run} is a run of {config['game']}, which no paper plays; there are: {known}")
-    game = papers.paper(name).build("laptop", **config["options"])
-    game.load_state_dict(state["game"])
-    if state["ema"] is not None:
-        game.ema = EMA(game.inference_networks(), game.ema_decay)
-        game.ema.load_state_dict(state["ema"])
+    name, game, state = load_checkpoint(run / "checkpoint.pt")
     if best and (run / "best.pt").is_file():
         step, _ = load_best(run, game)
         game.ema = None  # what was kept is the average already
         return name, game.eval(), facts | {"step": step, "steps_trained": state["step"]}
     facts |= {"step": state["step"], "seconds": round(state["seconds"], 1)}  # run.json may be newer
     return name, game.eval(), facts
+
+
+def load_checkpoint(path: Path) -> tuple[str, Any, dict[str, Any]]:
+    """The paper's name, the game with its trained weights and averages, and all that the checkpoint holds.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is of a game that no paper plays.
+        CheckpointError: it is damaged.
+    """
+    import torch
+
+    from fedit_lib import papers
+    from fedit_lib.training import EMA, CheckpointError
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path.parent} holds no {path.name}: give the run folder that `fedit train` was told"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        config = state["config"]
+    except Exception as error:  # torch raises a dozen kinds for a damaged file
+        raise CheckpointError(f"{path} is damaged ({type(error).__name__}): train again") from error
+    name = next((n for n, module in papers.PAPERS.items() if module.TITLE == config["game"]), None)
+    if name is None:
+        known = ", ".join(papers.PAPERS)
+        raise ValueError(
+            f"{path.parent} is a run of {config['game']}, which no paper plays; there are: {known}"
+        )
+    game = papers.paper(name).build("laptop", **config["options"])
+    game.load_state_dict(state["game"])
+    if state["ema"] is not None:
+        game.ema = EMA(game.inference_networks(), game.ema_decay)
+        game.ema.load_state_dict(state["ema"])
+    return name, game, state
 
 
 def load_run_editor(run: Path, device: str = "auto") -> Any:

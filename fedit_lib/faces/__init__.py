@@ -14,6 +14,7 @@ from .attributes import (
     UnknownAttribute,
     check_attributes,
     rivals,
+    without_hidden,
 )
 from .people import IDENTITY, SCENE, SEEDS, TRAITS, People, sample, split_of
 from .pictures import region, render, render_uint8, show, sketch, to_float, to_uint8
@@ -41,4 +42,5 @@ __all__ = [
     "split_of",
     "to_float",
     "to_uint8",
+    "without_hidden",
 ]

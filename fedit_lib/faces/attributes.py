@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
+from torch import Tensor
+
 # CelebA's spelling, so that code moves to photographs unchanged.
 ATTRIBUTES: tuple[str, ...] = (
     "Bald",
@@ -91,3 +93,20 @@ def check_attributes(names: Sequence[str], known: Sequence[str] = ATTRIBUTES) ->
 def rivals(name: str) -> tuple[str, ...]:
     """The attributes that cannot be present together with `name`."""
     return tuple(other for group in EXCLUSIVE_GROUPS if name in group for other in group if other != name)
+
+
+def without_hidden(labels: Tensor, target: Tensor, attributes: Sequence[str]) -> Tensor:
+    """What an editor is to be asked: target (B, n), with what a newly added thing hides set to absent.
+
+    A bald head has no hair colour in the labels that a model learned from, so none is asked of it here. The true
+    answer is drawn from the target as it stands: what is hidden cannot be seen, but its colour returns.
+    """
+    names, target = list(attributes), target.clone()
+    for hidden, hiders in HIDDEN_BY.items():
+        if hidden not in names:
+            continue
+        for hider in filter(names.__contains__, hiders):
+            column = names.index(hider)
+            added = (target[:, column] > 0.5) & (labels[:, column] <= 0.5)
+            target[added, names.index(hidden)] = 0.0
+    return target

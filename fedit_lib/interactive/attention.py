@@ -32,7 +32,6 @@ from .pictures import (
     readable,
     table,
     to_pil,
-    without_hidden,
 )
 
 __all__ = ["AttentionViewer", "attention_sheet"]
@@ -383,7 +382,7 @@ def _name(editor: Any) -> str:
 def _target(editor: Any, label: Tensor, attribute: str, strength: float) -> Tensor:
     """What the editor is asked, float (n,): rivals give way, what is hidden is not asked for."""
     target = asked(label, editor.attributes, attribute, strength)
-    return without_hidden(label[None], target[None], editor.attributes)[0]
+    return faces.without_hidden(label[None], target[None], editor.attributes)[0]
 
 
 def _look(editor: Any, face: _Face, attribute: str, strength: float, region: Tensor | None) -> _Look:

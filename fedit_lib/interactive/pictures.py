@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fedit_lib import faces
 from fedit_lib.data import check_images, check_labels
-from fedit_lib.faces import HIDDEN_BY, check_attributes, rivals, to_uint8
+from fedit_lib.faces import HIDDEN_BY, check_attributes, rivals, to_uint8, without_hidden
 
 __all__ = ["difference", "encode", "sheet", "strip", "to_pil"]
 
@@ -98,23 +98,6 @@ def asked(labels: Tensor, attributes: Sequence[str], name: str, strength: float)
     target[attribute_index(names, name)] = strength
     for other, most in giving_way(name, strength, names).items():
         target[names.index(other)] = min(float(target[names.index(other)]), most)
-    return target
-
-
-def without_hidden(labels: Tensor, target: Tensor, attributes: Sequence[str]) -> Tensor:
-    """What an editor is to be asked: target (B, n), with what a newly added thing hides set to absent.
-
-    A bald head has no hair colour in the labels that a model learned from, so none is asked of it here. The true
-    answer is drawn from the target as it stands: what is hidden cannot be seen, but its colour returns.
-    """
-    names, target = list(attributes), target.clone()
-    for hidden, hiders in HIDDEN_BY.items():
-        if hidden not in names:
-            continue
-        for hider in filter(names.__contains__, hiders):
-            column = names.index(hider)
-            added = (target[:, column] > 0.5) & (labels[:, column] <= 0.5)
-            target[added, names.index(hidden)] = 0.0
     return target
 
 

@@ -41,7 +41,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fedit_lib.data import Batch
-from fedit_lib.faces import HIDDEN_BY, rivals
+from fedit_lib.faces import HIDDEN_BY, rivals, without_hidden
 from fedit_lib.nn import (
     MODES,
     check_size,
@@ -213,11 +213,7 @@ def wanted_labels(labels: Tensor, attributes: Sequence[str], single: float) -> T
     chosen = torch.multinomial(differs, 1)[:, 0].to(labels.device)
     together = torch.tensor([[j == k or excluding(j, k) for k in attributes] for j in attributes])
     one = torch.where(together.to(labels.device)[chosen], rows, labels)
-    # What is under a hat, or was on a now bald head, is not asked for.
-    for hidden, hiders in HIDDEN_BY.items():
-        for hider in hiders:
-            if {hidden, hider} <= set(attributes):
-                one[:, attributes.index(hidden)] *= 1 - one[:, attributes.index(hider)]
+    one = without_hidden(labels, one, attributes)
     alone = (torch.rand(len(labels)) < single).to(labels.device)
     return torch.where(alone[:, None], one, rows)
 

@@ -312,9 +312,9 @@ def _right(logits: Tensor, labels: Tensor) -> Tensor:
 # the paper's 0.0001: the paper has 1.5 million rounds in which a whisper adds up, this run some thousands. The code
 # is small and the discriminator moves six times a round because reading is slow: on the frozen 4x4x192 codes of an
 # earlier run a fresh one was 64% right after 3,200 faces and 84% after 51,000, by which time an encoder has moved on.
-# For the same reason it keeps its rate in the last part, when the autoencoder's falls to a tenth: a fresh probe then
-# read .58 instead of .70 (1,250 rounds more). That done, lambda_E can be smaller, and the pictures better: the weights
-# that ship began at 0.06 and ended at 0.003, and their receipt tells the steps. A run with 0.02 throughout is untried.
+# For the same reason it keeps its rate in the last part, when the autoencoder's falls to a tenth; after that lambda_E
+# can be smaller, and the pictures better: notebook 2_fader/02 has the figures. The weights that ship began at 0.06 and
+# ended at 0.0005; their receipt tells the steps. A run with 0.02 throughout is untried.
 LAPTOP = {
     "width": 24,
     "depth": 5,

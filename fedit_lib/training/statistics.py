@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-BATCHES = 20  # while a training goes on; see `LAST_BATCHES`
-LAST_BATCHES = (
-    200  # for what may ship: small maps have few pixels a batch, and noise here is noise in every picture
-)
+BATCHES = 20  # while a training goes on
+LAST_BATCHES = 200  # of what may ship: few batches are noise, and the same noise in every picture
 
 
 def batch_norms(networks: Iterable[nn.Module]) -> list[nn.Module]:
@@ -31,10 +29,10 @@ def measure_statistics(
     """
     networks = list(networks)
     norms = batch_norms(networks)
-    modes = [(m, m.training) for network in networks for m in network.modules()]
+    before = [(m, m.training) for network in networks for m in network.modules()]
     momenta = [norm.momentum for norm in norms]
-    for network in networks:
-        network.train()
+    for module, _ in before:
+        module.training = module in norms  # dropout, for one, is as it will be used
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over all batches
@@ -44,5 +42,5 @@ def measure_statistics(
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-        for module, mode in modes:
-            module.training = mode
+        for module, training in before:
+            module.training = training

@@ -19,21 +19,17 @@ from pathlib import Path
 import torch
 
 from fedit_lib import faces
+from fedit_lib.course.runs import load_checkpoint
 from fedit_lib.data import procedural
 from fedit_lib.evaluation import Exam, load_oracle
 from fedit_lib.papers import attgan
-from fedit_lib.training import EMA
 
 PEOPLE, TRAINING_FACES = 200, 640
 
 
 def asked(checkpoint: str) -> dict[str, float]:
     """One row of the table."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    game = attgan.build("laptop", **state["config"]["options"])
-    game.load_state_dict(state["game"])
-    game.ema = EMA(game.inference_networks(), game.ema_decay)
-    game.ema.load_state_dict(state["ema"])
+    _, game, state = load_checkpoint(Path(checkpoint))
     names = game.attributes
     known = procedural(TRAINING_FACES, size=game.size, attributes=names)
     generator = torch.Generator().manual_seed(0)
