@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from .. import faces
 from ..data import Batch, FaceSet
 from ..data.checks import check_images
+from ..nn import feature_trunk
 from ..training import Game, History, Player, Profile, fast_precision, fit
 from ..training.support import commit, hardware, versions
 from ..training.weights import WeightsError, load_weights, save_weights
@@ -43,52 +44,6 @@ PROFILES = {
         options={"width": 32},
     ),
 }  # fmt: skip
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al. 2016); `stride` 2 halves the picture."""
-
-    def __init__(self, inside: int, outside: int, stride: int = 1) -> None:
-        super().__init__()
-        self.convolutions = nn.Sequential(
-            nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(outside),
-            nn.ReLU(),
-            nn.Conv2d(outside, outside, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(outside),
-        )
-        if stride == 1 and inside == outside:
-            self.shortcut: nn.Module = nn.Identity()
-        else:
-            self.shortcut = nn.Sequential(nn.AvgPool2d(stride), nn.Conv2d(inside, outside, 1, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.shortcut(x) + self.convolutions(x))
-
-
-def _trunk(variant: str, width: int) -> nn.Sequential:
-    """(B, 3, S, S) -> (B, C * (S / 16)^2). Not pooled away: where a thing is says much about what it is."""
-    if variant == "a":
-        return nn.Sequential(
-            nn.Conv2d(3, width, 5, 2, 2, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            Residual(width, width),
-            Residual(width, 2 * width, 2),
-            Residual(2 * width, 4 * width, 2),
-            Residual(4 * width, 4 * width, 2),
-            nn.Flatten(),
-        )
-    layers: list[nn.Module] = []
-    inside = 3
-    for outside in (width, 2 * width, 4 * width, 4 * width):
-        layers += [
-            nn.Conv2d(inside, outside, 4, 2, 1), nn.GroupNorm(8, outside), nn.SiLU(),
-        ]  # fmt: skip
-        if inside > 3:
-            layers += [nn.Conv2d(outside, outside, 3, 1, 1), nn.GroupNorm(8, outside), nn.SiLU()]
-        inside = outside
-    return nn.Sequential(*layers, nn.Flatten())
 
 
 class OracleNet(nn.Module):
@@ -116,7 +71,7 @@ class OracleNet(nn.Module):
             raise ValueError(f"width must be a multiple of 8, not {width}")
         self.size = size
         self.num_features = features  # torchmetrics reads this name
-        self.trunk = _trunk(variant, width)
+        self.trunk = feature_trunk(variant, width)
         cells = 4 * width * (size // 16) ** 2
         self.summary = nn.Sequential(nn.Linear(cells, features), nn.ReLU())
         self.dropout = nn.Dropout(0.2)
