@@ -12,7 +12,7 @@ from types import ModuleType
 
 import torch
 
-from fedit_lib.papers import aggan, attgan, fader, icgan, sagan
+from fedit_lib.papers import aggan, attgan, fader, icgan, s2fgan, sagan
 from fedit_lib.papers.editor import Editor, pick_device
 from fedit_lib.training.weights import WeightsError, load_weights
 
@@ -22,6 +22,7 @@ PAPERS: dict[str, ModuleType] = {
     "attgan": attgan,
     "sagan": sagan,
     "aggan": aggan,
+    "s2fgan": s2fgan,
 }
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
