@@ -59,7 +59,10 @@ def _options(
 @app.command()
 def train(
     name: Annotated[
-        str, typer.Argument(help="A paper (icgan, fader, attgan, sagan, aggan) or the benchmark's oracle.")
+        str,
+        typer.Argument(
+            help="A paper (icgan, fader, attgan, sagan, aggan, s2fgan) or the benchmark's oracle."
+        ),
     ],
     profile: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     source: Annotated[str, typer.Option(help="procedural, celeba or folder.")] = "procedural",

@@ -41,12 +41,12 @@ def test_help_does_not_wait_for_torch() -> None:
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["train", "stargan"], "aggan, oracle"),
+        (["train", "stargan"], "s2fgan, oracle"),
         (["train", "attgan", "--profile", "huge"], "smoke, laptop, paper"),
         (["train", "attgan", "--profile", "smoke", "--attributes", "Eyeglases"], "Eyeglasses"),
         (["train", "attgan", "--profile", "smoke", "--source", "imagenet"], "procedural"),
         (["train", "oracle", "--source", "celeba"], "--source"),
-        (["evaluate", "stargan", "--faces", "2"], "aggan, nothing, truth"),
+        (["evaluate", "stargan", "--faces", "2"], "s2fgan, nothing, truth"),
         (["evaluate", "no_such_module:Editor", "--faces", "2"], "no_such_module"),
         (["evaluate", "json:Editor", "--faces", "2"], "Editor"),
         (["export", "no/such/run"], "run.json"),

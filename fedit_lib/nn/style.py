@@ -142,7 +142,8 @@ class ModulatedConv(nn.Module):
         else:
             x = F.conv2d(x, weight, padding=self.kernel // 2)
         if self.demodulate:
-            power = s.float().square() @ weight.float().square().sum((2, 3)).T  # (B, out)
+            wide = torch.promote_types(s.dtype, torch.float32)  # a sum of squares, also in mixed precision
+            power = (s.to(wide).square()[:, None] * weight.to(wide).square().sum((2, 3))).sum(2)  # (B, out)
             x = x * (power + 1e-8).rsqrt()[:, :, None, None].to(x.dtype)
         return x
 

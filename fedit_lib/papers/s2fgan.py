@@ -39,8 +39,8 @@ Where the paper, the accounts and the released code disagree, and what is done h
   versions: for S2F-DIS they are on while F moves (whose loss does not contain W) and off while the generator does; for
   S2F-DEC W belongs to F's optimiser but is on only while the generator moves. So no label ever shapes a direction.
   Here W learns what the equations say; `frozen_w=True` keeps it as it was born, for comparison. What that costs
-  differs: in S2F-DIS the first term of L_ortho has no star, so the encoder can turn its codes towards whatever W is; in S2F-DEC
-  it has one, and nothing ties a frozen W to the faces.
+  differs: in S2F-DIS the first term of L_ortho has no star, so the encoder can turn its codes towards whatever W is; in
+  S2F-DEC it has one, and nothing ties a frozen W to the faces.
 - L_decom's second term is often printed without W^T, and then its dimensions do not match. Here: with it.
 - Norms. The equations have Euclidean norms, the code has means: of absolute values (sem, ortho, the inverse edit), of
   squares (the readings). The published weights are the code's. Here: the code's means with the code's weights.
@@ -164,8 +164,9 @@ class Encoder(nn.Module):
     A residual network down to 4x4. Before every halving, and at the end, the map is pooled to a few cells, so that skin
     may be read early and a mouth late; each level has an MLP, the MLPs are summed, normalised and refined by another.
 
-    width, widest: channels, see `widths`. folded: see `stem`. blocks: residual blocks a level before it is pooled. pooled: about so many
-    numbers a level are kept, 512 being 3x3 cells of 64 channels and one of 512, as in the code. layers: of the MLPs.
+    width, widest: channels, see `widths`. folded: see `stem`. blocks: residual blocks a level before it is pooled.
+    pooled: about so many numbers a level are kept, 512 being 3x3 cells of 64 channels and one of 512, as in the code.
+    layers: of the MLPs; lr_mul: of their layers, see `EqualLinear`.
     """
 
     def __init__(
@@ -488,16 +489,17 @@ class S2FGAN(Game):
 
     attributes: names, in the order of the batch's label columns. size: pixels, 4 times a power of two. variant: "dis"
     or "dec", see VARIANTS. style: length of a code. width, widest: channels of E_i and D at full size and at most;
-    sketch_width: of E_s; d_width: of F. folded: see `stem`. blocks, pooled, layers, lr_mul: see `Encoder`. hidden, mapping_blocks: of M in
-    S2F-DEC. injected: noise in the decoder. frozen_w: W never learns (the released code). semantic: False replaces
-    L_sem by L1 between the photo and the picture of the sketch, of the same weight (a baseline).
+    sketch_width: of E_s; d_width: of F. folded: E_i, E_s and F begin at half the size, see `stem`. blocks, pooled,
+    layers, lr_mul: see `Encoder`. hidden, mapping_blocks: of M in S2F-DEC. injected: noise in the decoder.
+    frozen_w: W never learns (the released code). semantic: False replaces L_sem by L1 between the photo and the picture
+    of the sketch, of the same weight (a baseline).
     reach: edits in training are U(-reach, reach), from 0 at the start to all of it after the part `ramp`.
     step: the intensity that the editor takes for "absent to present"; u goes from -1 to 1, so 2 by definition.
     lr: learning rate; lr_drop: the part of the training after which it falls to a tenth (1: never).
-    sem, domain, percept, rec, attribute, ortho, edit, inverse: weights; None is the released code's, see WEIGHTS. cls:
-    weight of F's classification of edited faces, and whether F has a classifier at all; noise: standard deviation of
-    the Gaussian noise on every picture that it is shown. r1: gamma; r1_every: rounds between two penalties.
-    ema_decay: of the average of everything that an editor needs, or None; the code's forgets half in 5,000 faces.
+    sem, domain, percept, rec, attribute, ortho, edit, inverse: weights; None is the released code's, see WEIGHTS.
+    cls: weight of F's classification of edited faces; at 0 it has no classifier. noise: standard deviation of the
+    Gaussian noise on every picture that the classifier is shown. r1: gamma; r1_every: rounds between two penalties.
+    ema_decay: of the average of everything that an editor needs, or None; the code's forgets half in 310 rounds.
 
     Raises ValueError for a size, variant, attribute list or number that cannot be.
     """
@@ -826,7 +828,7 @@ def arrange(
 
 # Course size: narrow networks, codes of 128 numbers, MLPs of two layers that learn as fast as everything else, since
 # some thousand rounds are all there is; for the same reason the code's unused classifier is switched on (`cls`), and
-# under noise, or it would be pleased by patterns that no eye sees as glasses. Edits reach half as far as the code's.
+# under noise, or it would be pleased by patterns that no eye sees as glasses.
 LAPTOP = {
     "style": 128,
     "width": 16,
@@ -838,7 +840,7 @@ LAPTOP = {
     "pooled": 384,
     "layers": 2,
     "lr_mul": 1.0,
-    "hidden": 32,
+    "hidden": 16,
     "mapping_blocks": 2,
     "reach": 3.0,
     "ramp": 0.1,

@@ -179,7 +179,8 @@ def test_load_editor(file, editor, batch):
 
 def test_unknown_paper():
     with pytest.raises(
-        UnknownPaper, match=r"'atgan' \(did you mean 'attgan'\?\); known: icgan, fader, attgan, sagan, aggan"
+        UnknownPaper,
+        match=r"'atgan' \(did you mean 'attgan'\?\); known: icgan, fader, attgan, sagan, aggan, s2fgan",
     ):
         load_editor("atgan")
     assert paper("attgan") is attgan

@@ -20,6 +20,7 @@ OTHER = {
     "attgan": {"mode": "lsgan", "cls_g": 33.0},
     "sagan": {"lambda_1": 3.0, "mask": False},
     "aggan": {"r": 0.3, "attention_guided": False},
+    "s2fgan": {"frozen_w": True, "rec": 3.0},
 }
 each_paper = pytest.mark.parametrize("name", PAPERS)
 

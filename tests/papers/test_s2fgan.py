@@ -1,0 +1,723 @@
+"""S2FGAN: sizes, both mappings, every term by hand, the stop-gradients, sketches in the batch, the editor."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from fedit_lib import faces as world
+from fedit_lib.data import Batch, FaceSet, procedural
+from fedit_lib.nn import count_parameters, r1_penalty
+from fedit_lib.papers import s2fgan
+from fedit_lib.papers.s2fgan import (
+    S2FGAN,
+    DecomposedMapping,
+    DomainJudge,
+    Encoder,
+    OrthogonalMapping,
+    SketchBatch,
+    arrange,
+    hyperplanes,
+    intensities,
+)
+from fedit_lib.training import fit
+
+NAMES = ("Smiling", "Eyeglasses")
+PLAIN = {"cls": 0.0, "noise": 0.0, "injected": False, "ramp": 0.0}  # nothing at random but the intensities
+
+
+def small(variant: str = "dis", eyes: bool = True, **options) -> S2FGAN:
+    torch.manual_seed(0)
+    game = s2fgan.build("smoke", attributes=NAMES, variant=variant, **options)
+    if eyes:  # two sizes of features, at a fraction of the oracle's cost
+        game.see_with(
+            nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 4, 3, 2, 1), nn.Flatten())
+        )
+    return game
+
+
+def faces(n: int = 4, size: int = 32, k: int = 2) -> SketchBatch:
+    generator = torch.Generator().manual_seed(5)
+    images, sketches = (torch.rand(n, c, size, size, generator=generator) * 2 - 1 for c in (3, 1))
+    return SketchBatch(images, (torch.rand(n, k, generator=generator) > 0.5).float(), sketches)
+
+
+def drawn(n: int = 12, size: int = 32) -> s2fgan.Sketched:
+    return arrange(procedural(n, size=size, attributes=list(NAMES)))
+
+
+def play(game: S2FGAN, steps: int, data: FaceSet | None = None, **options):
+    data = drawn() if data is None else data
+    return fit(
+        game,
+        data,
+        steps=steps,
+        **{"batch_size": 4, "log_every": 1, "device": "cpu", "progress": False, **options},
+    )
+
+
+# ------------------------------------------------------------------------------------------ paper size
+
+
+@pytest.mark.parametrize("variant", ["dis", "dec"])
+def test_paper_size(variant):
+    with torch.device("meta"):
+        game = s2fgan.build("paper", variant=variant)
+        r = game.photo_encoder(torch.empty(2, 3, 256, 256))
+        assert r.shape == game.sketch_encoder(torch.empty(2, 1, 256, 256)).shape == (2, 512)
+        moved = game.mapping(r, torch.empty(2, 12))
+        assert moved.shape == r.shape and game.mapping.read(r).shape == (2, 12) == (2, len(s2fgan.ATTRIBUTES))
+        assert game.decoder(r).shape == (2, 3, 256, 256)
+        scores, logits = game.discriminator(torch.empty(2, 3, 256, 256))
+    assert scores.shape == game.judge(r).shape == (2,) and logits is None
+    cells = [s[0].output_size for s in game.photo_encoder.summaries]
+    assert cells == [3, 2, 2, 1, 1, 1, 1]  # of 64, 128, 256, 512 ... channels, as in the released code
+    assert s2fgan.widths(64, 256, 512) == [64, 128, 256, 512, 512, 512, 512]
+    assert game.ema_decay == pytest.approx(0.9978, abs=1e-4)
+
+
+def test_paper_profile_is_the_constructor_default():
+    with torch.device("meta"):
+        config = s2fgan.build("paper").config()
+        assert config == S2FGAN().config()
+        dec = S2FGAN(variant="dec").config()
+    released = {
+        "sem": 2.5,
+        "domain": 0.1,
+        "percept": 2.5,
+        "rec": 2.5,
+        "attribute": 0.5,
+        "ortho": 1.0,
+        "cls": 0.0,
+    }
+    assert {k: config[k] for k in released} == released and config["edit"] is None
+    assert (config["reach"], config["lr"], config["r1"], config["r1_every"]) == (4.0, 2e-3, 1.0, 16)
+    released = {
+        "sem": 2.5,
+        "domain": 0.05,
+        "percept": 2.5,
+        "rec": 1.0,
+        "attribute": 0.1,
+        "edit": 1.0,
+        "inverse": 1.0,
+    }
+    assert {k: dec[k] for k in released} == released and dec["ortho"] is None
+    assert set(s2fgan.ATTRIBUTES) < set(world.ATTRIBUTES) and len(s2fgan.ATTRIBUTES) == 12
+
+
+def test_course_size_fits_twice_into_what_ships():
+    with torch.device("meta"):
+        paper, games = s2fgan.build("paper"), [s2fgan.build("laptop", variant=v) for v in s2fgan.VARIANTS]
+    changed = {k for k, v in games[0].config().items() if v != paper.config()[k]}
+    sizes = {"size", "style", "width", "widest", "sketch_width", "d_width", "folded", "blocks", "pooled", "layers",
+             "hidden", "mapping_blocks"}  # fmt: skip
+    schedule = {"lr_mul", "reach", "ramp", "lr_drop", "ema_decay"}
+    assert changed <= sizes | schedule | {"cls", "noise"}
+    assert (
+        2 * sum(count_parameters(*game.inference_networks().values()) for game in games) < 8_000_000
+    )  # fp16, bytes
+
+
+# -------------------------------------------------------------------------------------------- networks
+
+
+@given(power=st.integers(1, 4), folded=st.booleans(), blocks=st.integers(0, 1), n=st.integers(1, 4))
+@settings(max_examples=12, deadline=None)
+def test_any_power_of_two_from_eight(power, folded, blocks, n):
+    size = 4 * 2**power
+    options = {"style": 8, "width": 2, "widest": 4, "sketch_width": 2, "d_width": 2, "pooled": 8, "layers": 1}
+    game = S2FGAN([str(i) for i in range(n)], size=size, folded=folded, blocks=blocks, **options)
+    batch = faces(2, size, n)
+    out = game.generate(batch.images, torch.ones(2, n))
+    assert out.shape == batch.images.shape and out.isfinite().all()
+    assert game.sketch_encoder(batch.sketches).shape == (2, 8) and game.discriminator(out)[0].shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 48}, "48 pixels.*doubling"),
+        ({"size": 4}, "4 pixels"),
+        ({"variant": "both"}, "'both'; known: dis, dec"),
+        ({"attributes": []}, "one or more"),
+        ({"attributes": NAMES, "style": 1}, "2 directions.*codes of 1"),
+        ({"edit": 1.0}, "S2F-DIS has no term 'edit'"),
+        ({"variant": "dec", "ortho": 1.0}, "S2F-DEC has no term 'ortho'"),
+        ({"sem": -1.0}, "sem is -1.0; it must be 0 or more"),
+        ({"noise": 0.1}, "noise.*cls above 0"),
+        ({"ramp": 2.0}, "ramp is 2.0"),
+        ({"r1_every": 0}, "at least 1"),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with torch.device("meta"), pytest.raises(ValueError, match=message):
+        S2FGAN(**options)
+
+
+def test_the_encoder_pools_before_every_halving_and_at_the_end():
+    encoder = Encoder(3, 32, style=8, width=2, widest=8, blocks=1, pooled=8, layers=2)
+    seen = []
+    for k, summary in enumerate(encoder.summaries):
+        summary.register_forward_pre_hook(lambda m, args, k=k: seen.append((k, tuple(args[0].shape[1:]))))
+    for k, halving in enumerate(encoder.halvings):
+        halving.register_forward_pre_hook(lambda m, args, k=k: seen.append(("halve", k)))
+    encoder(torch.rand(1, 3, 32, 32))
+    expected = [
+        (0, (2, 32, 32)),
+        ("halve", 0),
+        (1, (4, 16, 16)),
+        ("halve", 1),
+        (2, (8, 8, 8)),
+        ("halve", 2),
+        (3, (8, 4, 4)),
+    ]
+    assert seen == expected
+
+
+def test_folding_loses_nothing():
+    first = s2fgan.stem(1, 6, folded=True)
+    x = torch.rand(1, 1, 8, 8)
+    assert first(x).shape == (1, 6, 4, 4)
+    assert torch.equal(F.pixel_shuffle(first[0](x), 2), x)
+
+
+def test_the_code_decides_the_picture_alone():
+    """No noise in eval mode: the same code gives the same face."""
+    game = small().eval()
+    for module in game.decoder.modules():
+        if hasattr(module, "strength"):
+            torch.nn.init.ones_(module.strength)
+    r = torch.randn(2, 32)
+    assert torch.equal(game.decoder(r), game.decoder(r))
+    game.decoder.train()
+    assert not torch.equal(game.decoder(r), game.decoder(r))
+
+
+# -------------------------------------------------------------------------------------- the two mappings
+
+
+def test_orthogonal_mapping_adds_rows():
+    mapping = OrthogonalMapping(2, 3)
+    with torch.no_grad():
+        mapping.w.copy_(torch.tensor([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]]))
+    r, a = torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([[3.0, -0.5]])
+    assert mapping(r, a).tolist() == [[4.0, 0.0, 1.0]]
+    assert mapping.read(r).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_w_is_born_as_rows_of_length_one(frozen):
+    for mapping in (OrthogonalMapping(5, 40, frozen), DecomposedMapping(5, 40, 4, 1, frozen)):
+        assert torch.allclose(mapping.w.norm(dim=1), torch.ones(5))
+        assert ("w" in dict(mapping.named_parameters())) is not frozen
+        assert "w" in mapping.state_dict()
+
+
+def test_nothing_asked_is_nothing_changed_in_dec():
+    torch.manual_seed(0)
+    mapping, r = DecomposedMapping(3, 16, 8, 2), torch.randn(3, 16)
+    a = torch.tensor([[1.0, -1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.5, 0.0]])
+    assert torch.equal(mapping(r, a), r)  # at birth it does nothing
+    nn.init.normal_(mapping.out.weight)
+    moved = mapping(r, a)
+    assert torch.equal(moved[1], r[1])
+    # intensities that sum to 0 (which shut the released gate) do ask for something
+    assert not torch.allclose(moved[0], r[0]) and not torch.allclose(moved[2], r[2])
+
+
+def test_decomposition_by_its_formula():
+    torch.manual_seed(0)
+    block, x = s2fgan.Decomposition(3, 4), torch.randn(2, 3, 8)
+
+    def conv(layer, y):
+        return F.conv1d(y, layer.weight / math.sqrt(y.shape[1] * layer.kernel), padding=layer.kernel // 2)
+
+    b = x
+    for layer in block.delta:
+        b = F.leaky_relu(conv(layer, b), 0.2) * math.sqrt(2)
+    c = conv(block.f1, b)
+    c = c / c.square().sum(1, keepdim=True).sqrt()
+    expected = []
+    for k in range(2):
+        expected.append(
+            conv(block.f2, ((c[k] @ c[k].T) @ conv(block.f3, b)[k])[None])[0] + conv(block.f4, x)[k]
+        )
+    assert torch.allclose(block(x), torch.stack(expected), atol=1e-4)
+
+
+# ---------------------------------------------------------------------------------------------- losses
+
+
+def test_loss_terms_by_hand():
+    r, s = torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]])
+    assert s2fgan.semantic_loss(r, s).item() == pytest.approx((1 + 2) / 2)
+    readings, u = torch.tensor([[0.5, -2.0]]), torch.tensor([[1.0, -1.0]])
+    assert s2fgan.attribute_loss(readings, u).item() == pytest.approx((0.25 + 1) / 2)
+    w = torch.tensor([[1.0, 0.0], [0.6, 0.8]])  # W W^T = [[1, .6], [.6, 1]]
+    assert s2fgan.orthogonality_loss(w).item() == pytest.approx(1.2 / 4)
+    assert s2fgan.orthogonality_loss(2 * torch.eye(3)).item() == pytest.approx(9 / 9)
+    assert s2fgan.off_diagonal(w).item() == pytest.approx(0.6)
+    assert s2fgan.off_diagonal(w[:1]).item() == 0
+    made, real = (
+        [torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2)],
+        [torch.full((1, 2), v) for v in (8.0, 4.0, 2.0)],
+    )
+    assert s2fgan.perceptual_loss(made, real).item() == pytest.approx(8 / 4 + 4 / 2 + 2)
+
+
+def test_edit_and_inverse_edit_by_hand():
+    mapping = OrthogonalMapping(2, 2)
+    with torch.no_grad():
+        mapping.w.copy_(torch.tensor([[1.0, 0.0], [0.6, 0.8]]))
+    r, a = torch.tensor([[0.3, 0.4]]), torch.tensor([[1.0, 0.0]])
+    # the reading of the second attribute moves by .6 although nobody asked: (0, .6)
+    assert s2fgan.edit_loss(mapping, r, a).item() == pytest.approx(0.36 / 2)
+    assert s2fgan.inverse_edit_loss(mapping, r, a).item() == pytest.approx(0, abs=1e-6)
+
+    class Stubborn(OrthogonalMapping):
+        def forward(self, r, a):
+            return r + 0.5  # whatever is asked
+
+    assert s2fgan.inverse_edit_loss(Stubborn(2, 2), r, a).item() == pytest.approx(1.0)
+
+
+@given(faces_=st.integers(1, 9), reach=st.floats(0, 5))
+@settings(max_examples=20, deadline=None)
+def test_half_of_the_intensities_are_zero(faces_, reach):
+    a = intensities(faces_, 3, reach)
+    assert a.shape == (faces_, 3) and a.abs().max() <= reach
+    assert (a[: faces_ // 2] == 0).all() and (reach < 1e-3 or (a[faces_ // 2 :] != 0).all())
+
+
+def test_the_domain_loss_teaches_q_and_misleads_the_sketches_encoder():
+    torch.manual_seed(0)
+    judge = DomainJudge(4)
+    photo, sketch = torch.randn(3, 4, requires_grad=True), torch.randn(3, 4, requires_grad=True)
+    loss = s2fgan.domain_loss(judge, photo, sketch)
+    p, q = judge(photo).sigmoid(), judge(sketch).sigmoid()
+    assert loss.item() == pytest.approx(-(p.log().mean() + (1 - q).log().mean()).item(), rel=1e-4)
+    loss.backward()
+    assert photo.grad is None  # the star on the photo's code
+    direct = sketch.detach().requires_grad_()
+    logits = judge.layers(direct)[:, 0]  # without the reversal
+    (slope,) = torch.autograd.grad(F.binary_cross_entropy_with_logits(logits, torch.zeros(3)), direct)
+    assert torch.allclose(sketch.grad, -slope, atol=1e-6)
+    step = [p - 0.1 * p.grad for p in judge.parameters()]
+    with torch.no_grad():
+        for parameter, value in zip(judge.parameters(), step, strict=True):
+            parameter.copy_(value)
+    assert s2fgan.domain_loss(judge, photo, sketch) < loss
+
+
+def reached(game: S2FGAN, term: torch.Tensor) -> set[str]:
+    """Which networks a term's gradient reaches; W by itself, not as part of the mapping."""
+    game.zero_grad()
+    term.backward(retain_graph=True)
+    moved = {n for n, p in game.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    short = {
+        "photo_encoder": "E_i",
+        "sketch_encoder": "E_s",
+        "decoder": "D",
+        "judge": "Q",
+        "discriminator": "F",
+    }
+    return {"W" if n == "mapping.w" else short.get(n.split(".")[0], "M") for n in moved}
+
+
+def test_the_stop_gradients_of_dis():
+    game = small(**PLAIN)
+    terms = game.generator_loss(faces())
+    assert reached(game, terms["sem"]) == {"E_s"}
+    assert reached(game, terms["attribute"]) == {"E_i", "W"}
+    assert reached(game, terms["ortho"]) == {"W"}
+    assert reached(game, terms["rec"]) == reached(game, terms["percept"]) == {"E_i", "D"}
+    assert reached(game, terms["domain"]) == {"E_s", "Q"}
+    assert reached(game, terms["adv"]) >= {"E_i", "D", "W"}
+
+
+def test_the_stop_gradients_of_dec():
+    game = small("dec", **PLAIN)
+    nn.init.normal_(game.mapping.out.weight)  # at birth M does nothing, and nothing would reach further in
+    terms = game.generator_loss(faces())
+    assert reached(game, terms["attribute"]) == {"W"}  # E_i*: the faces shape W, not W the codes
+    assert reached(game, terms["edit"]) == {"M"}  # E_i*, W*
+    assert reached(game, terms["inverse"]) == {"M"}
+    assert reached(game, terms["sem"]) == {"E_s"}
+    assert reached(game, terms["domain"]) == {"E_s", "M", "Q"}
+
+
+@pytest.mark.parametrize("variant", ["dis", "dec"])
+def test_the_terms_are_the_papers(variant):
+    """Computed again from the networks' outputs, face by face as the equations say, weights included."""
+    game, (x, y, s) = small(variant, **PLAIN), faces()
+    if variant == "dec":
+        nn.init.normal_(game.mapping.out.weight, std=0.1)
+    torch.manual_seed(1)
+    terms = game.generator_loss(SketchBatch(x, y, s))
+    torch.manual_seed(1)
+    a, w, u = intensities(4, 2, 3.0), game.mapping.w, 2 * y - 1
+    with torch.no_grad():
+        r, q = game.photo_encoder(x), game.sketch_encoder(s)
+        moved = game.mapping(r, a)
+        made, again = game.decoder(moved), game.decoder(r)
+        expected = {
+            "adv": F.softplus(-game.discriminator.score(made)).mean(),  # half of them not edited, as a is 0
+            "rec": (again - x).abs().mean(),
+            "sem": (r - q).abs().mean(),
+            "attribute": (r @ w.T - u).square().mean(),
+            "domain": s2fgan.domain_loss(game.judge, r, q),
+        }
+        features = [zip(game.look(again), game.look(x), strict=True)]
+        (small_map, large_map) = [(b - c).abs().mean() for pairs in features for b, c in pairs]
+        expected["percept"] = small_map / 2 + large_map
+        if variant == "dis":
+            expected["ortho"] = (w @ w.T - torch.eye(2)).abs().mean()
+            weights = {
+                "adv": 1,
+                "rec": 2.5,
+                "sem": 2.5,
+                "attribute": 0.5,
+                "domain": 0.1,
+                "percept": 2.5,
+                "ortho": 1,
+            }
+        else:
+            expected["edit"] = (moved @ w.T - r @ w.T - a).square().mean()
+            expected["inverse"] = (game.mapping(moved, -a) - r).abs().mean()
+            expected["domain"] += s2fgan.domain_loss(game.judge, moved, game.mapping(q, a))
+            weights = {
+                "adv": 1,
+                "rec": 1,
+                "sem": 2.5,
+                "attribute": 0.1,
+                "domain": 0.05,
+                "percept": 2.5,
+                "edit": 1,
+                "inverse": 1,
+            }
+    assert [k for k in terms if not k.startswith("_")] == [k for k in terms if k in expected] and len(
+        expected
+    ) == len(weights)
+    for name, value in expected.items():
+        assert terms[name].item() == pytest.approx(weights[name] * value.item(), rel=1e-3, abs=1e-6), name
+    assert terms["_reads"].item() == ((r @ w.T > 0) == (u > 0)).float().mean().item()
+
+
+def test_pixels_instead_of_codes():
+    """The baseline: what the sketch's picture costs in pixels, of the same weight; now D and E_s hear of it."""
+    game, (x, y, s) = small(semantic=False, **PLAIN), faces()
+    term = game.generator_loss(SketchBatch(x, y, s))["sem"]
+    with torch.no_grad():
+        expected = (game.decoder(game.sketch_encoder(s)) - x).abs().mean()
+    assert term.item() == pytest.approx(2.5 * expected.item(), rel=1e-4)
+    assert reached(game, term) == {"E_s", "D"}
+
+
+def test_the_discriminators_terms():
+    game, (x, y, _) = small(**{**PLAIN, "cls": 0.5}), faces()
+    torch.manual_seed(1)
+    terms = game.discriminator_loss(Batch(x, y))
+    torch.manual_seed(1)
+    made = game.generate(x, intensities(4, 2, 3.0)).detach()
+    (real, logits), (fake, _) = game.discriminator(x), game.discriminator(made)
+    assert terms["adv"].item() == pytest.approx(
+        (F.softplus(-real).mean() + F.softplus(fake).mean()).item(), rel=1e-4
+    )
+    assert terms["cls"].item() == pytest.approx(
+        0.5 * F.binary_cross_entropy_with_logits(logits, y).item(), rel=1e-4
+    )
+    assert terms["r1"].item() == pytest.approx(
+        0.5 * 16 * r1_penalty(game.discriminator.score, x).item(), rel=1e-3
+    )
+    assert reached(game, sum(terms.values())) == {"F"}
+
+
+def test_the_classifier_is_asked_about_edited_faces():
+    game, (x, y, s) = small(**{**PLAIN, "cls": 0.5}), faces()
+    torch.manual_seed(1)
+    term = game.generator_loss(SketchBatch(x, y, s))["cls"]
+    torch.manual_seed(1)
+    a = intensities(4, 2, 3.0)
+    with torch.no_grad():
+        logits = game.discriminator.classify(game.generate(x[2:], a[2:]))
+    wanted = ((2 * y - 1 + a)[2:] >= 0).float()
+    assert term.item() == pytest.approx(
+        0.5 * F.binary_cross_entropy_with_logits(logits, wanted).item(), rel=1e-3
+    )
+
+
+def test_r1_comes_every_so_many_rounds():
+    game, batch = small(r1_every=3, **PLAIN), faces()
+    due = []
+    for round in range(7):
+        due.append(game.discriminator_loss(batch)["r1"].item() > 0)
+        game.after_round(round, batch)
+    assert due == [True, False, False, True, False, False, True]
+    again = small(r1_every=3, **PLAIN)
+    again.load_state_dict(game.state_dict())
+    assert again.discriminator_loss(batch)["r1"].item() == 0  # a resumed game keeps the rhythm
+    assert small(r1=0.0, **PLAIN).discriminator_loss(batch)["r1"].item() == 0
+
+
+# ------------------------------------------------------------------------------- what it sees with
+
+
+def test_by_default_it_sees_with_the_second_oracle():
+    game = small(eyes=False)
+    layers = s2fgan.oracle_layers("b")
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    maps = game.look(x)
+    assert [tuple(m.shape[2:]) for m in maps] == [(16, 16), (8, 8), (4, 4), (2, 2)]
+    with torch.no_grad():
+        assert torch.allclose(maps[-1].flatten(1), layers(x), atol=1e-5)
+        assert torch.allclose(maps[0], layers[:3](x), atol=1e-5)
+    assert not any("eyes" in name for name in game.state_dict())
+    assert not any(p.requires_grad for p in game._eyes[0].parameters())
+
+
+def test_imagenets_normalisation():
+    layers = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False))
+    nn.init.dirac_(layers[0].weight)
+    seen = s2fgan.Eyes(layers, 16, imagenet=True)(torch.ones(1, 3, 16, 16))[0]
+    expected = [(1 - m) / s for m, s in zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)]
+    assert torch.allclose(seen[0, :, 0, 0], torch.tensor(expected), atol=1e-5)
+    with pytest.raises(ValueError, match="no feature maps"):
+        s2fgan.Eyes(nn.Sequential(nn.Flatten()), 16)
+
+
+# ------------------------------------------------------------------------------------------ the sketches
+
+
+def test_a_batch_carries_each_faces_own_sketch_mirrored_with_it():
+    data = drawn(6)
+    assert data.sketches.shape == (6, 3, 32, 32) and data.sketches.dtype == torch.uint8
+    batch = data.draw(64, torch.Generator().manual_seed(1))
+    mirrored, which = 0, set()
+    for image, sketch in zip(batch.images, batch.sketches, strict=True):
+        for flip in (False, True):
+            original = world.to_float(data.images.flip(-1) if flip else data.images)
+            found = (original == image).all(3).all(2).all(1).nonzero()
+            if len(found):
+                own = world.to_float(
+                    data.sketches[found[0, 0]].flip(-1) if flip else data.sketches[found[0, 0]]
+                )
+                fits = (own == sketch).all(2).all(1)
+                assert fits.any()
+                mirrored, which = mirrored + flip, which | set(fits.nonzero()[:, 0].tolist())
+    assert 16 < mirrored < 48 and which == {0, 1, 2}  # all three skills are met
+    assert batch.sketches.min() >= -1 and batch.sketches.max() <= 1
+    plain = data.draw(8, torch.Generator().manual_seed(1), flip=False)
+    assert torch.equal(plain.images, data.draw(8, torch.Generator().manual_seed(1), flip=False).images)
+
+
+def test_sketches_are_the_face_worlds():
+    data = drawn(3)
+    for k, skill in enumerate(("clean", "wobbly", "poor")):
+        expected = world.to_uint8(world.sketch(data.people, 32, skill))[:, 0]
+        assert torch.equal(data.sketches[:, k], expected)
+    assert arrange(data, skills=["clean"]).sketches.shape[1] == 1
+    assert data.to("cpu") is data and data.name == procedural(3, 32, attributes=list(NAMES)).name
+
+
+def test_photographs_bring_their_own_sketches():
+    photos = FaceSet(torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4, 2), NAMES, "photos")
+    with pytest.raises(ValueError, match=r"photos are not the face world's.*sketches=uint8 \(N, k, 32, 32\)"):
+        arrange(photos)
+    own = torch.full((4, 1, 32, 32), 255, dtype=torch.uint8)
+    assert arrange(photos, own).draw(2, torch.Generator()).sketches.min() == 1
+    with pytest.raises(ValueError, match="do not fit 4 faces of 32"):
+        arrange(photos, own[:3])
+    with pytest.raises(ValueError, match="uint8"):
+        arrange(photos, own.float())
+
+
+def test_a_batch_that_does_not_fit():
+    game, batch = small(), faces()
+    with pytest.raises(ValueError, match=r"no sketches.*s2fgan\.arrange"):
+        game.generator_loss(Batch(batch.images, batch.labels))
+    with pytest.raises(ValueError, match=r"\(4, 1, 16, 16\), expected \(4, 1, 32, 32\)"):
+        game.generator_loss(batch._replace(sketches=batch.sketches[..., ::2, ::2]))
+    with pytest.raises(ValueError, match=r"3 labels a face, this game 2"):
+        game.generator_loss(faces(k=3))
+    with pytest.raises(ValueError, match=r"64.*built for size 32"):
+        game.discriminator_loss(faces(size=64))
+
+
+# ------------------------------------------------------------------------------------------ the training
+
+
+@pytest.mark.parametrize(("variant", "precision"), [("dis", "bf16-mixed"), ("dec", "32-true")])
+def test_rounds_in_the_loop(variant, precision):
+    game = small(variant)
+    before = {k: v.detach().clone() for k, v in game.named_parameters()}
+    history = play(game, 2, precision=precision)
+    assert all(math.isfinite(v) for row in history.rows for v in row.values())
+    still = {k for k, v in game.named_parameters() if torch.equal(v, before[k])}
+    assert not {k for k in still if "noise" not in k and not k.endswith("bias")}, still
+    assert set(game.averaged_networks()) == {"photo", "sketch", "mapping", "decoder"}
+    assert int(game.rounds) == 2
+
+
+@pytest.mark.parametrize("variant", ["dis", "dec"])
+def test_the_switch_that_freezes_w(variant):
+    """The released flags: everything learns but W. And the other way round: without the switch W learns."""
+    for frozen in (True, False):
+        game = small(variant, frozen_w=frozen)
+        w, start = game.mapping.w.detach().clone(), game.decoder.start.detach().clone()
+        play(game, 2)
+        assert torch.equal(game.mapping.w, w) is frozen
+        assert not torch.equal(game.decoder.start, start)
+        network = game.averaged_networks()["mapping"]
+        assert torch.equal(network.w, w) is frozen
+        s2fgan.editor(game.inference_networks(), {"config": game.config()})
+
+
+def test_w_becomes_orthogonal_in_dis():
+    """From rows that are almost alike to right angles and length one."""
+    options = {"percept": 0.0, "sem": 0.0, "domain": 0.0, "rec": 0.0, "lr": 2e-2}
+    gaps = []
+    for ortho in (1.0, 0.0):
+        game = small(ortho=ortho, attribute=0.1, **options)
+        with torch.no_grad():
+            game.mapping.w[1] = game.mapping.w[0] + 0.2 * game.mapping.w[1]
+        before = s2fgan.orthogonality_loss(game.mapping.w).item()
+        assert s2fgan.off_diagonal(game.mapping.w) > 0.9
+        play(game, 25, batch_size=2)
+        gaps.append(s2fgan.orthogonality_loss(game.mapping.w).item() / before)
+    assert gaps[0] < 0.25 < gaps[1]
+
+
+def test_a_resumed_training_is_the_same_training(tmp_path):
+    whole, data = small("dec", r1_every=3), drawn()
+    play(whole, 4, data)
+    for steps in (2, 4):
+        parts = small("dec", r1_every=3)
+        play(parts, steps, data, out=tmp_path, checkpoint_every=2)
+    assert all(torch.equal(v, parts.state_dict()[k]) for k, v in whole.state_dict().items())
+
+
+def test_schedule():
+    game = small(ramp=0.4, reach=3.0, lr_drop=0.5)
+    reaches = []
+    for progress in (0.0, 0.1, 0.4, 0.9):
+        game.set_progress(progress)
+        reaches.append(game.reach_now)
+    assert reaches == pytest.approx([0, 0.75, 3, 3])
+    assert [game.lr_scale(p) for p in (0, 0.49, 0.5, 0.99)] == [1, 1, 0.1, 0.1]
+    f, g = game.players()
+    assert (f.name, g.name) == game.turns == ("discriminator", "generator")
+    assert f.betas == g.betas == (0.0, 0.99) and f.lr == 2e-3
+    assert not set(f.parameters()) & set(g.parameters())
+    assert len(f.parameters()) + len(g.parameters()) == len(list(game.parameters()))
+
+
+# ---------------------------------------------------------------------------------------------- the editor
+
+
+@pytest.fixture(scope="module", params=["dis", "dec"])
+def editor(request):
+    game = small(request.param)
+    if request.param == "dec":
+        nn.init.normal_(game.mapping.out.weight)
+    return s2fgan.editor(game.inference_networks(), {"config": game.config()})
+
+
+@pytest.fixture(scope="module")
+def people():
+    return world.sample(3, seed=world.SEEDS["test"].start, correlated=False)
+
+
+def test_an_edit_moves_the_code_by_step_a_strength(editor, people):
+    images, labels = world.render(people, 32), people.labels(NAMES)
+    e_i, m, d = (editor.networks[k] for k in ("photo", "mapping", "decoder"))
+    target = labels + torch.tensor([[0.5, -0.25]])
+    with torch.no_grad():
+        r = e_i(images)
+        assert torch.equal(editor.code(images), r)
+        expected = d(m(r, 2.0 * (target - labels))).clamp(-1, 1)
+        again = d(r).clamp(-1, 1)
+    assert torch.allclose(editor.edit(images, labels, target), expected, atol=1e-5)
+    assert torch.allclose(editor.reconstruct(images, labels), again, atol=1e-5)
+    assert torch.allclose(editor.draw(r, 2.0 * (target - labels)), expected, atol=1e-5)
+    reading = ((r @ m.w.T + 1) / 2).clamp(0, 1)
+    assert torch.allclose(editor.read(images), reading, atol=1e-5)
+    assert editor.name in ("S2FGAN (DIS)", "S2FGAN (DEC)") and editor.attributes == NAMES
+
+
+def test_from_a_sketch_a_slider_says_where_to_stand(editor, people):
+    sketches = world.sketch(people, 32)
+    m, r = editor.networks["mapping"], editor.code_of_sketch(sketches)
+    plain = editor.from_sketch(sketches)
+    assert plain.shape == (3, 3, 32, 32) and plain.abs().max() <= 1
+    assert torch.allclose(plain, editor.draw(r, torch.zeros(3, 2)), atol=1e-5)
+    target = torch.tensor([[1.0, 0.0], [0.25, 2.0], [0.5, -1.0]])
+    a = (2 * target - 1) - r @ m.w.T  # from where W reads it to where it should read
+    assert torch.allclose(editor.from_sketch(sketches, target), editor.draw(r, a), atol=1e-4)
+    labels = people.labels(NAMES)
+    edited = editor.edit_sketch(sketches, labels, 1 - labels)
+    assert torch.allclose(edited, editor.draw(r, 2 * (1 - 2 * labels)), atol=1e-4)
+    assert torch.allclose(editor.read_sketch(sketches), editor.reading(r), atol=1e-6)
+
+
+def test_after_an_edit_w_reads_the_target():
+    """In S2F-DIS, with orthogonal rows, exactly: that is what the directions are for."""
+    game = small("dis")
+    nn.init.orthogonal_(game.mapping.w)
+    editor = s2fgan.editor(game.inference_networks(), {"config": game.config()})
+    r, target = torch.randn(4, 32), torch.rand(4, 2)
+    mapping = editor.networks["mapping"]
+    moved = mapping(r, (2 * target - 1) - mapping.read(r))
+    assert torch.allclose(editor.reading(moved), target, atol=1e-5)
+
+
+def test_what_an_editor_refuses(editor, people):
+    sketches, target = world.sketch(people, 32), torch.zeros(3, 2)
+    for method in (editor.from_sketch, editor.code_of_sketch, editor.read_sketch):
+        with pytest.raises(ValueError, match=r"sketches must have shape \(B, 1, S, S\)"):
+            method(world.render(people, 32))
+    with pytest.raises(ValueError, match="16x16, but 32x32"):
+        editor.from_sketch(sketches[..., ::2, ::2], target)
+    with pytest.raises(ValueError, match=r"uint8.*to_float\(sketches\)"):
+        editor.from_sketch(world.to_uint8(sketches))
+    with pytest.raises(ValueError, match=r"3 of Smiling.*outside"):
+        editor.from_sketch(sketches, target + 3)
+    with pytest.raises(ValueError, match="expected"):
+        editor.from_sketch(sketches, target[:2])
+    with pytest.raises(ValueError, match="labels must be in"):
+        editor.edit_sketch(sketches, target + 2, target)
+    with pytest.raises(ValueError, match=r"intensities have shape \(2, 2\), expected \(3, 2\)"):
+        editor.draw(torch.zeros(3, 32), target[:2])
+    with pytest.raises(ValueError, match=r"directions have shape \(2, 5\)"):
+        editor.with_directions(torch.zeros(2, 5))
+
+
+def test_other_directions(editor, people):
+    images, labels = world.render(people, 32), people.labels(NAMES)
+    w = torch.randn(2, 32)
+    other = editor.with_directions(w)
+    assert torch.equal(other.directions(), w) and not torch.equal(editor.directions(), w)
+    r = editor.code(images)
+    assert torch.allclose(
+        other.edit(images, labels, 1 - labels), other.draw(r, 2 * (1 - 2 * labels)), atol=1e-5
+    )
+    with torch.no_grad():
+        expected = editor.networks["decoder"](r + 2 * (1 - 2 * labels) @ w).clamp(-1, 1)
+    assert torch.allclose(other.edit(images, labels, 1 - labels), expected, atol=1e-5)
+
+
+def test_hyperplanes_find_what_separates():
+    """Two attributes in codes of five numbers, one along the first axis, one along a diagonal, 3 and 1 apart."""
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.rand(400, 2, generator=generator) > 0.5).float()
+    true = torch.tensor([[1.5, 0, 0, 0, 0], [0, 0.3, 0.4, 0, 0]])
+    codes = (2 * labels - 1) @ true + 0.05 * torch.randn(400, 5, generator=generator) + 7
+    found = hyperplanes(codes, labels)
+    assert torch.allclose(found, true, atol=0.05)
+    with pytest.raises(ValueError, match="column 1"):
+        hyperplanes(codes, labels * torch.tensor([1.0, 0.0]))
