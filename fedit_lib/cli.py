@@ -74,7 +74,9 @@ def train(
     seed: Seed = 0,
     attributes: Annotated[str | None, typer.Option(help="Names with commas between.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the run folder's checkpoint.")] = True,
-    variant: Annotated[str, typer.Option(help="Architecture of the oracle: a or b.")] = "a",
+    variant: Annotated[
+        str | None, typer.Option(help="Oracle: architecture a or b. s2fgan: mapping dis or dec.")
+    ] = None,
 ) -> None:
     """Train a model; stop it with Ctrl-C, call it again, and it goes on where it was."""
     from fedit_lib.course import runs

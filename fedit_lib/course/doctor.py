@@ -152,11 +152,11 @@ def _widgets(root: Path | None) -> Look:
 
 def _weights(root: Path | None) -> Look:
     from fedit_lib.evaluation import oracle
-    from fedit_lib.papers import PAPERS, WEIGHTS
+    from fedit_lib.papers import EDITORS, WEIGHTS
     from fedit_lib.training.weights import WeightsError, load_weights
 
     good, bad = [], []
-    wanted = [WEIGHTS / f"{name}.safetensors" for name in PAPERS]
+    wanted = [WEIGHTS / f"{name}.safetensors" for name in EDITORS]
     wanted += [oracle.weights_path(variant) for variant in oracle.VARIANTS]
     for path in wanted:
         try:

@@ -24,8 +24,9 @@ def find(
     """An editor by name.
 
     Args:
-        name: a paper with shipped weights ("attgan"); a run folder of ``fedit train``; "nothing" or "truth", the floor
-            and the ceiling; ``module:Class`` for an editor of one's own (made without arguments, or an object).
+        name: a paper with shipped weights ("attgan") or a version of it ("s2fgan-dec"); a run folder of ``fedit
+            train``; "nothing" or "truth", the floor and the ceiling; ``module:Class`` for an editor of one's own (made
+            without arguments, or an object). With "@clean", "@wobbly" or "@poor" behind it: the same, from sketches.
         faces, seed: people of the exam, whom "truth" must know.
         attributes: of the baselines; by default all of the face world.
 
@@ -34,7 +35,13 @@ def find(
     """
     from fedit_lib import papers
 
-    if name in papers.PAPERS:
+    base, at, skill = name.rpartition("@")
+    if at and skill in ("clean", "wobbly", "poor"):
+        from fedit_lib.evaluation import FromSketches, exam
+
+        editor = find(base, faces=faces, seed=seed, device=device, attributes=attributes)
+        return FromSketches(editor, exam(faces, seed, getattr(editor, "size", 64)).people, skill)
+    if name in papers.EDITORS:
         return papers.load_editor(name, device=device)
     if name in BASELINES:
         from fedit_lib import faces as world
@@ -48,7 +55,7 @@ def find(
         from fedit_lib.course.runs import load_run_editor
 
         return load_run_editor(Path(name), device)
-    known = ", ".join([*papers.PAPERS, *BASELINES])
+    known = ", ".join([*papers.EDITORS, *BASELINES])
     raise ValueError(f"no editor {name!r}; there are: {known}, a run folder, or module:Class")
 
 
@@ -90,8 +97,8 @@ def board(
     from fedit_lib.evaluation import evaluate, leaderboard
     from fedit_lib.evaluation.scores import Scores
 
-    shipped = [name for name in papers.PAPERS if (papers.WEIGHTS / f"{name}.safetensors").exists()]
-    editors = {name: find(name, device=device) for name in [*shipped, *add]}
+    shipped = [name for name in papers.EDITORS if (papers.WEIGHTS / f"{name}.safetensors").exists()]
+    editors = {name: find(name, faces=faces, seed=seed, device=device) for name in [*shipped, *add]}
     attributes = list(dict.fromkeys(a for editor in editors.values() for a in editor.attributes)) or None
     for name in BASELINES:
         editors[name] = find(name, faces=faces, seed=seed, attributes=attributes)

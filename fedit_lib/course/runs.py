@@ -22,7 +22,7 @@ def train(
     seed: int = 0,
     attributes: list[str] | None = None,
     resume: bool = True,
-    variant: str = "a",
+    variant: str | None = None,
 ) -> Any:
     """Train a paper (returns its `History`) or ``"oracle"`` (returns the oracle). See ``fedit train --help``.
 
@@ -30,8 +30,10 @@ def train(
         ValueError: an unknown name, profile, source or attribute; the known ones are listed.
         CheckpointError: the run folder holds a run with other settings.
     """
+    if name == "oracle":
+        variant = variant or "a"
     if out is None:
-        out = Path("build/runs") / "-".join([name, variant, profile] if name == "oracle" else [name, profile])
+        out = Path("build/runs") / "-".join(filter(None, [name, variant, profile]))
     if name == "oracle":
         if source != "procedural" or attributes:
             raise ValueError(
@@ -62,11 +64,16 @@ def train(
     paper = papers.paper(name)
     if profile not in paper.PROFILES:
         raise ValueError(f"{name} has no profile {profile!r}; it has: {', '.join(paper.PROFILES)}")
+    variants = getattr(paper, "VARIANTS", {})
+    if variant is not None and variant not in variants:
+        raise ValueError(
+            f"{name} has no variant {variant!r}; it has: {', '.join(variants) or 'no variants, leave it out'}"
+        )
     settings = paper.PROFILES[profile]
     if steps is not None:
         settings = replace(settings, steps=steps)
     torch.manual_seed(seed)  # the weights that the game begins with
-    game = paper.build(settings, attributes=attributes)
+    game = paper.build(settings, attributes=attributes, **({"variant": variant} if variant else {}))
     validate = _validation(paper, settings.size) if source == "procedural" and profile != "smoke" else None
     faces = load_source(
         source,
@@ -242,7 +249,10 @@ def export(
         networks, receipt = game.averaged_networks(), _receipt(name, game, facts)
     else:
         networks, receipt = _joined(folders, loaded)
-    path = Path(to) if to else papers.WEIGHTS / f"{name}.safetensors"
+    version = f"{name}-{receipt['config'].get('variant')}"
+    path = (
+        Path(to) if to else papers.WEIGHTS / f"{version if version in papers.EDITORS else name}.safetensors"
+    )
     draft = folders[0] / "export" / path.name
     draft.parent.mkdir(parents=True, exist_ok=True)
     save_weights(draft, networks, receipt)
@@ -261,12 +271,29 @@ def export(
         receipt["scores"] = json.loads(
             evaluate(editor, faces=faces, seed=seed, slider_faces=min(slider_faces, faces)).to_json()
         )
-        receipt["scores_command"] = f"fedit evaluate {name} --faces {faces} --seed {seed}"
+        receipt["scores_command"] = f"fedit evaluate {path.stem} --faces {faces} --seed {seed}"
+        if hasattr(editor, "from_sketch"):
+            receipt["sketch_scores"] = _sketch_scores(editor, faces, seed, min(slider_faces, faces))
     states, _ = load_weights(draft)
     for network, state in states.items():
         networks[network].load_state_dict(state)
     save_weights(path, networks, receipt)
     return path
+
+
+def _sketch_scores(editor: Any, faces: int, seed: int, slider_faces: int) -> dict[str, Any]:
+    """{skill: scores} of the same exam, answered from sketches."""
+    from fedit_lib.evaluation import FromSketches, evaluate, exam
+
+    people = exam(faces, seed, editor.size).people
+    return {
+        skill: json.loads(
+            evaluate(
+                FromSketches(editor, people, skill), faces=faces, seed=seed, slider_faces=slider_faces
+            ).to_json()
+        )
+        for skill in ("clean", "poor")
+    }
 
 
 def _joined(folders: list[Path], loaded: list[tuple[str, Any, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -15,12 +15,14 @@ from .exam import Exam, exam
 from .oracle import Oracle, load_oracle
 from .protocol import OracleWarning, evaluate
 from .scores import EXTRA, METRICS, Scores
+from .sketched import FromSketches
 
 __all__ = [
     "EXTRA",
     "METRICS",
     "DoNothing",
     "Exam",
+    "FromSketches",
     "Leaderboard",
     "Oracle",
     "OracleWarning",

@@ -10,6 +10,7 @@ from torch import Tensor
 from .. import faces
 from ..data.checks import check_images, check_labels
 from ..papers.editor import check_target
+from .known import KnownPeople
 
 
 class DoNothing:
@@ -57,11 +58,7 @@ class TrueAnswer:
         # A target does not always say which of its changes was asked for and which follow from it (hair on a bald head
         # brings its fringe along, a fringe brings the hair). The exam tells this editor, and no other.
         self.asked: str | None = None
-        self._number: dict[bytes, int] = {}
-        for start in range(0, len(people), chunk):
-            images = faces.render_uint8(people[start : start + chunk], size=size).cpu()
-            for i, image in enumerate(images):
-                self._number[image.numpy().tobytes()] = start + i
+        self.known = KnownPeople(people, size, type(self).__name__, chunk)
 
     def parameters_count(self) -> int:
         """It knows; it learned nothing."""
@@ -76,7 +73,7 @@ class TrueAnswer:
         check_images(images, self.size)
         check_labels(labels, self.attributes, len(images))
         check_target(target, self.attributes, len(images))
-        people = self._recognise(images)
+        people = self.people[self.known.find(images)]
         edited, asked = people.attributes.clone(), target.cpu() > 0.5
         changed = (target != labels).cpu()
         strength = target.cpu().clamp(faces.TYPICAL[0], faces.TYPICAL[1])
@@ -102,14 +99,4 @@ class TrueAnswer:
 
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
         """(B, 3, S, S) in [-1, 1], (B, n) -> the same people, drawn anew."""
-        check_images(images, self.size)
-        return faces.render(self._recognise(images), size=self.size).to(images.device)
-
-    def _recognise(self, images: Tensor) -> faces.People:
-        numbers = [self._number.get(image.numpy().tobytes(), -1) for image in faces.to_uint8(images.cpu())]
-        if -1 in numbers:
-            raise ValueError(
-                f"TrueAnswer does not know the person in picture {numbers.index(-1)}: it edits only the "
-                f"{len(self.people)} people it was made with, drawn at {self.size} pixels"
-            )
-        return self.people[torch.tensor(numbers)]
+        return faces.render(self.people[self.known.find(images)], size=self.size).to(images.device)

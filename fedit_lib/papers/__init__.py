@@ -25,6 +25,12 @@ PAPERS: dict[str, ModuleType] = {
     "s2fgan": s2fgan,
 }
 WEIGHTS = Path(__file__).parent.parent / "weights"
+# What `load_editor` knows: every paper, and by "paper-variant" the further versions of one that has several.
+EDITORS = tuple(
+    name if variant is None else f"{name}-{variant}"
+    for name, module in PAPERS.items()
+    for variant in (None, *list(getattr(module, "VARIANTS", ()))[1:])
+)
 
 
 class UnknownPaper(KeyError, ValueError):
@@ -46,12 +52,14 @@ def paper(name: str) -> ModuleType:
 def load_editor(name: str, device: str | torch.device = "auto", path: str | Path | None = None) -> Editor:
     """A trained editor: the weights that ship with the library, or those in the file `path`.
 
-    name: of the paper. device: "auto" takes the best there is. Its `.receipt` says where the weights come from.
+    name: of the paper, or of a version of it as in `EDITORS` ("s2fgan-dec"). device: "auto" takes the best there is.
+    Its `.receipt` says where the weights come from.
     Raises UnknownPaper; WeightsError for a file that is missing, damaged, changed, or of another paper.
     """
+    asked, (name, _, variant) = name, name.partition("-") if name in EDITORS else (name, "", "")
     module = paper(name)
     if path is None:
-        path = WEIGHTS / f"{name}.safetensors"
+        path = WEIGHTS / f"{asked}.safetensors"
         states, receipt = load_weights(path)
     else:  # one's own weights may be of any size
         path = Path(path)
@@ -64,6 +72,10 @@ def load_editor(name: str, device: str | torch.device = "auto", path: str | Path
             else "weights that `fedit export` made from its run"
         )
         raise WeightsError(f"{path.name} holds weights of {found!r}, not of {name!r}: use {fix}")
+    if variant and (receipt.get("config") or {}).get("variant") != variant:
+        raise WeightsError(
+            f"{path.name} holds another version of {module.TITLE} than {variant!r}: use weights of {asked}"
+        )
     try:
         return module.editor(states, receipt, device=pick_device(device))
     except (KeyError, TypeError, RuntimeError) as error:
@@ -77,4 +89,4 @@ def load_editor(name: str, device: str | torch.device = "auto", path: str | Path
         ) from error
 
 
-__all__ = ["PAPERS", "Editor", "UnknownPaper", "load_editor", "paper"]
+__all__ = ["EDITORS", "PAPERS", "Editor", "UnknownPaper", "load_editor", "paper"]
