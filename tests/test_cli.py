@@ -46,7 +46,7 @@ def test_help_does_not_wait_for_torch() -> None:
         (["train", "attgan", "--profile", "smoke", "--attributes", "Eyeglases"], "Eyeglasses"),
         (["train", "attgan", "--profile", "smoke", "--source", "imagenet"], "procedural"),
         (["train", "oracle", "--source", "celeba"], "--source"),
-        (["evaluate", "stargan", "--faces", "2"], "s2fgan, nothing, truth"),
+        (["evaluate", "stargan", "--faces", "2"], "s2fgan-dec, nothing, truth"),
         (["evaluate", "no_such_module:Editor", "--faces", "2"], "no_such_module"),
         (["evaluate", "json:Editor", "--faces", "2"], "Editor"),
         (["export", "no/such/run"], "run.json"),

@@ -250,9 +250,8 @@ def export(
     else:
         networks, receipt = _joined(folders, loaded)
     version = f"{name}-{receipt['config'].get('variant')}"
-    path = (
-        Path(to) if to else papers.WEIGHTS / f"{version if version in papers.EDITORS else name}.safetensors"
-    )
+    called = version if version in papers.EDITORS else name
+    path = Path(to) if to else papers.WEIGHTS / f"{called}.safetensors"
     draft = folders[0] / "export" / path.name
     draft.parent.mkdir(parents=True, exist_ok=True)
     save_weights(draft, networks, receipt)
@@ -271,7 +270,7 @@ def export(
         receipt["scores"] = json.loads(
             evaluate(editor, faces=faces, seed=seed, slider_faces=min(slider_faces, faces)).to_json()
         )
-        receipt["scores_command"] = f"fedit evaluate {path.stem} --faces {faces} --seed {seed}"
+        receipt["scores_command"] = f"fedit evaluate {called} --faces {faces} --seed {seed}"
         if hasattr(editor, "from_sketch"):
             receipt["sketch_scores"] = _sketch_scores(editor, faces, seed, min(slider_faces, faces))
     states, _ = load_weights(draft)

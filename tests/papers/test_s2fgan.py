@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from fedit_lib import faces as world
+from fedit_lib import papers
+from fedit_lib.course import editors, runs
 from fedit_lib.data import Batch, FaceSet, procedural
 from fedit_lib.nn import count_parameters, r1_penalty
 from fedit_lib.papers import s2fgan
@@ -27,9 +29,16 @@ from fedit_lib.papers.s2fgan import (
     intensities,
 )
 from fedit_lib.training import fit
+from fedit_lib.training.weights import WeightsError, save_weights
 
 NAMES = ("Smiling", "Eyeglasses")
-PLAIN = {"cls": 0.0, "noise": 0.0, "injected": False, "ramp": 0.0}  # nothing at random but the intensities
+PLAIN = {
+    "single": 0.0,
+    "cls": 0.0,
+    "noise": 0.0,
+    "injected": False,
+    "ramp": 0.0,
+}  # nothing at random but the intensities
 
 
 def small(variant: str = "dis", eyes: bool = True, **options) -> S2FGAN:
@@ -117,7 +126,7 @@ def test_course_size_fits_twice_into_what_ships():
     changed = {k for k, v in games[0].config().items() if v != paper.config()[k]}
     sizes = {"size", "style", "width", "widest", "sketch_width", "d_width", "folded", "blocks", "pooled", "layers",
              "hidden", "mapping_blocks"}  # fmt: skip
-    schedule = {"lr_mul", "reach", "ramp", "lr_drop", "ema_decay"}
+    schedule = {"lr_mul", "reach", "ramp", "single", "lr_drop", "ema_decay"}
     assert changed <= sizes | schedule | {"cls", "noise"}
     assert (
         2 * sum(count_parameters(*game.inference_networks().values()) for game in games) < 8_000_000
@@ -293,6 +302,14 @@ def test_half_of_the_intensities_are_zero(faces_, reach):
     a = intensities(faces_, 3, reach)
     assert a.shape == (faces_, 3) and a.abs().max() <= reach
     assert (a[: faces_ // 2] == 0).all() and (reach < 1e-3 or (a[faces_ // 2 :] != 0).all())
+
+
+def test_some_edits_ask_for_one_attribute():
+    torch.manual_seed(0)
+    a = intensities(40, 5, 3.0, single=1.0)[20:]
+    assert ((a != 0).sum(1) == 1).all() and len((a != 0).int().argmax(1).unique()) > 2
+    some = (intensities(400, 5, 3.0, single=0.5)[200:] != 0).sum(1)
+    assert set(some.tolist()) == {1, 5} and 60 < (some == 1).sum() < 140
 
 
 def test_the_domain_loss_teaches_q_and_misleads_the_sketches_encoder():
@@ -721,3 +738,40 @@ def test_hyperplanes_find_what_separates():
     assert torch.allclose(found, true, atol=0.05)
     with pytest.raises(ValueError, match="column 1"):
         hyperplanes(codes, labels * torch.tensor([1.0, 0.0]))
+
+
+# ------------------------------------------------------------------------- both versions, by their names
+
+
+@pytest.mark.parametrize("variant", ["dis", "dec"])
+def test_each_version_has_a_name_and_a_file(variant, tmp_path, monkeypatch):
+    game, name = small(variant), {"dis": "s2fgan", "dec": "s2fgan-dec"}[variant]
+    assert name in papers.EDITORS and set(papers.PAPERS) < set(papers.EDITORS)
+    monkeypatch.setattr(papers, "WEIGHTS", tmp_path)
+    receipt = {"paper": "s2fgan", "config": game.config()}
+    save_weights(tmp_path / f"{name}.safetensors", game.inference_networks(), receipt)
+    assert papers.load_editor(name, device="cpu").name == f"S2FGAN ({variant.upper()})"
+    people = world.sample(2, seed=world.SEEDS["test"].start, correlated=False)
+    found = editors.find(f"{name}@poor", faces=2, device="cpu")
+    out = found.edit(world.render(people, 32), people.labels(NAMES), people.labels(NAMES))
+    assert out.shape == (2, 3, 32, 32) and found.skill == "poor"
+    if variant == "dis":
+        with pytest.raises(WeightsError, match="another version of S2FGAN than 'dec'"):
+            papers.load_editor("s2fgan-dec", device="cpu", path=tmp_path / "s2fgan.safetensors")
+
+
+def test_a_version_is_trained_by_its_name(tmp_path):
+    history = runs.train(
+        "s2fgan",
+        profile="smoke",
+        variant="dec",
+        steps=1,
+        out=tmp_path / "dec",
+        attributes=["Male"],
+        device="cpu",
+    )
+    assert "generator/inverse" in history.terms
+    with pytest.raises(ValueError, match="'b'; it has: dis, dec"):
+        runs.train("s2fgan", profile="smoke", variant="b", out=tmp_path)
+    with pytest.raises(ValueError, match="attgan has no variant 'dec'"):
+        runs.train("attgan", profile="smoke", variant="dec", out=tmp_path)
