@@ -586,16 +586,14 @@ class S2FGAN(Game):
         self._config = {
             "attributes": list(attributes), "size": size, "variant": variant, "style": style, "width": width,
             "widest": widest, "sketch_width": sketch_width, "d_width": d_width, "folded": folded, "blocks": blocks,
-            "pooled": pooled,
-            "layers": layers, "lr_mul": lr_mul, "hidden": hidden, "mapping_blocks": mapping_blocks,
-            "injected": injected, "frozen_w": frozen_w, "semantic": semantic, "reach": reach, "ramp": ramp, "single": single,
-            "step": step, "lr": lr, "lr_drop": lr_drop, **weights, "cls": cls, "noise": noise, "r1": r1,
-            "r1_every": r1_every, "ema_decay": ema_decay,
+            "pooled": pooled, "layers": layers, "lr_mul": lr_mul, "hidden": hidden, "mapping_blocks": mapping_blocks,
+            "injected": injected, "frozen_w": frozen_w, "semantic": semantic, "reach": reach, "ramp": ramp,
+            "single": single, "step": step, "lr": lr, "lr_drop": lr_drop, **weights, "cls": cls, "noise": noise,
+            "r1": r1, "r1_every": r1_every, "ema_decay": ema_decay,
         }  # fmt: skip
         self.attributes, self.size, self.variant, self.weights = attributes, size, variant, weights
         self.frozen_w, self.semantic, self.reach, self.ramp = frozen_w, semantic, reach, ramp
-        self.single = single
-        self.cls, self.noise, self.r1, self.r1_every = cls, noise, r1, r1_every
+        self.single, self.cls, self.noise, self.r1, self.r1_every = single, cls, noise, r1, r1_every
         self.lr, self.lr_drop, self.ema_decay = lr, lr_drop, ema_decay
         self.turns = ("discriminator", "generator")
         self.set_progress(0.0)

@@ -15,9 +15,9 @@ class Reader:
     """Answers with what it was given, so that a test sees it."""
 
     attributes, size, name = NAMES, 32, "Reader"
-    receipt = {"sketch_scores": {"clean": {"fid": 1}}, "scores": {"fid": 9}, "seed": 3}
 
     def __init__(self) -> None:
+        self.receipt = {"sketch_scores": {"clean": {"fid": 1}}, "scores": {"fid": 9}, "seed": 3}
         self.asked: list[tuple] = []
 
     def from_sketch(self, sketches, target):
@@ -66,7 +66,7 @@ def test_its_receipt_is_that_of_its_skill(small_exam):
 
 
 def test_what_it_refuses(small_exam):
-    with pytest.raises(ValueError, match="DoNothing takes no sketches.*from_sketch"):
+    with pytest.raises(ValueError, match=r"DoNothing takes no sketches.*from_sketch"):
         FromSketches(DoNothing(NAMES, 32), small_exam.people)
     with pytest.raises(ValueError, match="unknown skill 'bad'"):
         FromSketches(Reader(), small_exam.people, "bad")

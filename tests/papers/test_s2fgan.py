@@ -38,7 +38,7 @@ PLAIN = {
     "noise": 0.0,
     "injected": False,
     "ramp": 0.0,
-}  # nothing at random but the intensities
+}  # only intensities are random
 
 
 def small(variant: str = "dis", eyes: bool = True, **options) -> S2FGAN:
@@ -761,15 +761,8 @@ def test_each_version_has_a_name_and_a_file(variant, tmp_path, monkeypatch):
 
 
 def test_a_version_is_trained_by_its_name(tmp_path):
-    history = runs.train(
-        "s2fgan",
-        profile="smoke",
-        variant="dec",
-        steps=1,
-        out=tmp_path / "dec",
-        attributes=["Male"],
-        device="cpu",
-    )
+    options = {"profile": "smoke", "steps": 1, "attributes": ["Male"], "device": "cpu"}
+    history = runs.train("s2fgan", variant="dec", out=tmp_path / "dec", **options)
     assert "generator/inverse" in history.terms
     with pytest.raises(ValueError, match="'b'; it has: dis, dec"):
         runs.train("s2fgan", profile="smoke", variant="b", out=tmp_path)
