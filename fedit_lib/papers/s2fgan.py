@@ -843,7 +843,7 @@ LAPTOP = {
     "style": 128,
     "width": 16,
     "widest": 96,
-    "sketch_width": 12,
+    "sketch_width": 8,
     "d_width": 16,
     "folded": True,
     "blocks": 0,
