@@ -367,20 +367,19 @@ class DecomposedMapping(AttributeMapping):
 # -------------------------------------------------------------------------------------------- loss terms
 
 
-def intensities(
-    faces: int, attributes: int, reach: float, single: float = 0.0, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Edits to learn from, (faces, attributes): 0 for the first half of the faces, U(-reach, reach) for the others.
+def intensities(u: Tensor, reach: float, single: float = 0.0) -> Tensor:
+    """Edits to learn from, as u (B, n) of -1 and +1: 0 for the first half of the faces, U(-reach, reach) for the others.
 
-    single: the part of those others that have one attribute edited, drawn at random, and not all of them.
+    single: the part of those others of which one attribute is asked, drawn at random, and always for what the face does
+    not have: as a user asks. (The code asks for all, in either direction.)
     Drawn from torch's global generator. (In the code each face has its own coin; half of a batch is half of the faces.)
     """
-    a = (2 * torch.rand(faces, attributes, device=device) - 1) * reach
-    a[: faces // 2] = 0
+    a = (2 * torch.rand_like(u) - 1) * reach
+    a[: len(u) // 2] = 0
     if single:
-        alone = torch.rand(faces, 1, device=device) < single
-        chosen = F.one_hot(torch.randint(attributes, (faces,), device=device), attributes)
-        a = torch.where(alone, a * chosen, a)
+        alone = torch.rand_like(u[:, :1]) < single
+        chosen = F.one_hot(torch.randint(u.shape[1], u.shape[:1], device=u.device), u.shape[1])
+        a = torch.where(alone, -u * a.abs() * chosen, a)
     return a
 
 
@@ -501,7 +500,7 @@ class S2FGAN(Game):
     frozen_w: W never learns (the released code). semantic: False replaces L_sem by L1 between the photo and the picture
     of the sketch, of the same weight (a baseline).
     reach: edits in training are U(-reach, reach), from 0 at the start to all of it after the part `ramp`; single: the
-    part of them that asks for one attribute only (the code's ask for all), see `intensities`.
+    part of them that asks for one attribute only, see `intensities`.
     step: the intensity that the editor takes for "absent to present"; u goes from -1 to 1, so 2 by definition.
     lr: learning rate; lr_drop: the part of the training after which it falls to a tenth (1: never).
     sem, domain, percept, rec, attribute, ortho, edit, inverse: weights; None is the released code's, see WEIGHTS.
@@ -638,7 +637,7 @@ class S2FGAN(Game):
         check_batch(batch, self.attributes, self.size)
         images, labels = batch.images, batch.labels
         with torch.no_grad():  # the generator does not move now
-            made = self.generate(images, self._intensities(images))
+            made = self.generate(images, self._intensities(labels))
         scores = self.discriminator.score(torch.cat([images, made]))
         real, fake = scores.float().chunk(2)
         terms = {"adv": critic_loss(real, fake, "dcgan"), "r1": torch.zeros((), device=images.device)}
@@ -656,7 +655,7 @@ class S2FGAN(Game):
         """
         images, labels, sketches = self._check(batch)
         w, u, half = self.weights, 2 * labels - 1, len(images) // 2
-        a = self._intensities(images)
+        a = self._intensities(labels)
         r, r_sketch = self.photo_encoder(images), self.sketch_encoder(sketches)
         edited = self.mapping(r[half:], a[half:])
         # One pass: every face as it is, and the second half edited; of the first half M(r, 0) = r is asked.
@@ -696,8 +695,8 @@ class S2FGAN(Game):
         """F's logits on x under `noise`: faint patterns drown in it, glasses do not."""
         return self.discriminator.classify(x + self.noise * torch.randn_like(x) if self.noise else x)
 
-    def _intensities(self, images: Tensor) -> Tensor:
-        return intensities(len(images), len(self.attributes), self.reach_now, self.single, images.device)
+    def _intensities(self, labels: Tensor) -> Tensor:
+        return intensities(2 * labels - 1, self.reach_now, self.single)
 
     def _check(self, batch: SketchBatch) -> SketchBatch:
         check_batch(batch, self.attributes, self.size)
@@ -855,8 +854,8 @@ LAPTOP = {
     "reach": 3.0,
     "ramp": 0.1,
     "single": 0.5,
-    "cls": 1.0,
-    "noise": 0.3,
+    "cls": 5.0,
+    "noise": 0.2,
     "lr_drop": 0.8,
     "ema_decay": 0.998,
 }

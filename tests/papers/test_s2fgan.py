@@ -299,16 +299,18 @@ def test_edit_and_inverse_edit_by_hand():
 @given(faces_=st.integers(1, 9), reach=st.floats(0, 5))
 @settings(max_examples=20, deadline=None)
 def test_half_of_the_intensities_are_zero(faces_, reach):
-    a = intensities(faces_, 3, reach)
+    a = intensities(torch.ones(faces_, 3), reach)
     assert a.shape == (faces_, 3) and a.abs().max() <= reach
     assert (a[: faces_ // 2] == 0).all() and (reach < 1e-3 or (a[faces_ // 2 :] != 0).all())
 
 
 def test_some_edits_ask_for_one_attribute():
     torch.manual_seed(0)
-    a = intensities(40, 5, 3.0, single=1.0)[20:]
+    u = torch.randint(0, 2, (400, 5)) * 2.0 - 1
+    a = intensities(u[:40], 3.0, single=1.0)[20:]
     assert ((a != 0).sum(1) == 1).all() and len((a != 0).int().argmax(1).unique()) > 2
-    some = (intensities(400, 5, 3.0, single=0.5)[200:] != 0).sum(1)
+    assert (a * u[20:40] <= 0).all()  # away from what the face has
+    some = (intensities(u, 3.0, single=0.5)[200:] != 0).sum(1)
     assert set(some.tolist()) == {1, 5} and 60 < (some == 1).sum() < 140
 
 
@@ -378,7 +380,7 @@ def test_the_terms_are_the_papers(variant):
     torch.manual_seed(1)
     terms = game.generator_loss(SketchBatch(x, y, s))
     torch.manual_seed(1)
-    a, w, u = intensities(4, 2, 3.0), game.mapping.w, 2 * y - 1
+    a, w, u = intensities(y, 3.0), game.mapping.w, 2 * y - 1
     with torch.no_grad():
         r, q = game.photo_encoder(x), game.sketch_encoder(s)
         moved = game.mapping(r, a)
@@ -441,7 +443,7 @@ def test_the_discriminators_terms():
     torch.manual_seed(1)
     terms = game.discriminator_loss(Batch(x, y))
     torch.manual_seed(1)
-    made = game.generate(x, intensities(4, 2, 3.0)).detach()
+    made = game.generate(x, intensities(y, 3.0)).detach()
     (real, logits), (fake, _) = game.discriminator(x), game.discriminator(made)
     assert terms["adv"].item() == pytest.approx(
         (F.softplus(-real).mean() + F.softplus(fake).mean()).item(), rel=1e-4
@@ -460,7 +462,7 @@ def test_the_classifier_is_asked_about_edited_faces():
     torch.manual_seed(1)
     term = game.generator_loss(SketchBatch(x, y, s))["cls"]
     torch.manual_seed(1)
-    a = intensities(4, 2, 3.0)
+    a = intensities(y, 3.0)
     with torch.no_grad():
         logits = game.discriminator.classify(game.generate(x[2:], a[2:]))
     wanted = ((2 * y - 1 + a)[2:] >= 0).float()
