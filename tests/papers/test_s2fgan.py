@@ -42,7 +42,10 @@ PLAIN = {
 
 
 def small(variant: str = "dis", eyes: bool = True, **options) -> S2FGAN:
+    """A small game with the released code's weights and rates, and the classifier."""
     torch.manual_seed(0)
+    weights = {name: weight for name, weight in s2fgan.WEIGHTS[variant].items() if weight is not None}
+    options = weights | {"lr": 2e-3, "critic_lr": None, "cls": 1.0} | options
     game = s2fgan.build("smoke", attributes=NAMES, variant=variant, **options)
     if eyes:  # two sizes of features, at a fraction of the oracle's cost
         game.see_with(
@@ -126,8 +129,8 @@ def test_course_size_fits_twice_into_what_ships():
     changed = {k for k, v in games[0].config().items() if v != paper.config()[k]}
     sizes = {"size", "style", "width", "widest", "sketch_width", "d_width", "folded", "blocks", "pooled", "layers",
              "hidden", "mapping_blocks"}  # fmt: skip
-    schedule = {"lr_mul", "reach", "ramp", "single", "lr_drop", "ema_decay"}
-    assert changed <= sizes | schedule | {"cls", "noise"}
+    schedule = {"lr_mul", "lr", "critic_lr", "warmup", "reach", "ramp", "single", "lr_drop", "ema_decay"}
+    assert changed <= sizes | schedule | {"rec", "percept", "attribute", "cls", "noise"}
     assert (
         2 * sum(count_parameters(*game.inference_networks().values()) for game in games) < 8_000_000
     )  # fp16, bytes
@@ -457,15 +460,15 @@ def test_the_discriminators_terms():
     assert reached(game, sum(terms.values())) == {"F"}
 
 
-def test_the_classifier_is_asked_about_edited_faces():
+def test_the_classifier_is_asked_about_what_is_painted():
     game, (x, y, s) = small(**{**PLAIN, "cls": 0.5}), faces()
     torch.manual_seed(1)
     term = game.generator_loss(SketchBatch(x, y, s))["cls"]
     torch.manual_seed(1)
     a = intensities(y, 3.0)
     with torch.no_grad():
-        logits = game.discriminator.classify(game.generate(x[2:], a[2:]))
-    wanted = ((2 * y - 1 + a)[2:] >= 0).float()
+        logits = game.discriminator.classify(game.generate(x, a))
+    wanted = (2 * y - 1 + a >= 0).float()
     assert term.item() == pytest.approx(
         0.5 * F.binary_cross_entropy_with_logits(logits, wanted).item(), rel=1e-3
     )
@@ -634,6 +637,26 @@ def test_schedule():
     assert f.betas == g.betas == (0.0, 0.99) and f.lr == 2e-3
     assert not set(f.parameters()) & set(g.parameters())
     assert len(f.parameters()) + len(g.parameters()) == len(list(game.parameters()))
+
+
+@pytest.mark.parametrize("variant", ["dis", "dec"])
+def test_until_the_warm_up_ends_nothing_is_edited_and_nobody_judged(variant):
+    game, batch = small(variant, warmup=0.5, ramp=0.2, critic_lr=5e-3), faces()
+    game.set_progress(0.49)
+    assert game.turns == ("discriminator", "discriminator", "generator") and game.reach_now == 0
+    assert set(game.discriminator_loss(batch)) == {"cls"}
+    terms = game.generator_loss(batch)
+    assert not {"adv", "cls"} & set(terms)
+    assert {"rec", "percept", "sem", "domain", "attribute"} <= set(terms)
+    game.set_progress(0.6)
+    assert game.turns == ("discriminator", "generator") and game.reach_now == pytest.approx(game.reach / 2)
+    assert "adv" in game.discriminator_loss(batch) and {"adv", "cls"} <= set(game.generator_loss(batch))
+    assert [player.lr for player in game.players()] == [5e-3, 2e-3]
+
+
+def test_a_warm_up_needs_something_to_learn():
+    with pytest.raises(ValueError, match="cls"):
+        small(warmup=0.5, cls=0.0, noise=0.0)
 
 
 # ---------------------------------------------------------------------------------------------- the editor
