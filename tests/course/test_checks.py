@@ -97,6 +97,15 @@ def test_values_compare_without_broadcasting() -> None:
         expect_shape(torch.zeros(2, 5), (2,), "shape")
 
 
+def test_one_hint_may_have_several_values() -> None:
+    pairs = [("half", 2.0), ("double", 8.0), ("half", -2.0)]
+    expect_close(4.0, 4.0, "value", pairs)
+    for value, hint in ((2.0, "half"), (8.0, "double"), (-2.0, "half"), (3.0, "value")):
+        with pytest.raises(checks.Miss) as caught:
+            expect_close(value, 4.0, "value", pairs)
+        assert caught.value.hint == hint
+
+
 def test_a_check_leaves_the_random_numbers_alone(double: Exercise) -> None:
     torch.manual_seed(3)
     expected = torch.rand(3)

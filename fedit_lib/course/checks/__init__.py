@@ -13,7 +13,7 @@ import math
 import pkgutil
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -194,7 +194,7 @@ def expect_close(
     value: Any,
     expected: Any,
     hint: str,
-    mistakes: Mapping[str, Any] | None = None,
+    mistakes: Mapping[str, Any] | Iterable[tuple[str, Any]] = (),
     *,
     rtol: float = 1e-4,
     atol: float = 1e-5,
@@ -202,14 +202,15 @@ def expect_close(
     """``value`` must equal ``expected`` (number or tensor) up to the tolerances.
 
     ``mistakes`` maps the hint of a usual mistake to the value that it gives: the first that fits names the hint,
-    ``hint`` is for all others. A shape that differs from the expected one is missed too (no broadcasting).
+    ``hint`` is for all others. Where one hint has several such values, give pairs (hint, value). A shape that differs
+    from the expected one is missed too (no broadcasting).
     """
     if value is None or value is Ellipsis:
         raise Miss("untouched", "your function returned nothing: does it end with `return ...`?")
     if _is_close(value, expected, rtol, atol):
         return
     seen = f"{_short(value)}, expected {_short(expected)}"
-    for key, wrong in (mistakes or {}).items():
+    for key, wrong in mistakes.items() if isinstance(mistakes, Mapping) else mistakes:
         if _is_close(value, wrong, rtol, atol):
             raise Miss(key, seen)
     raise Miss(hint, seen)
