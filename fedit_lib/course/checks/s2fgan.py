@@ -397,7 +397,7 @@ for _name, _hint, _way in (
     modulated_conv.wrong(_name, hint=_hint)(_modulated(**_way))
 
 
-# ------------------------------------------------------------- 3. reading attributes, and right angles
+# --------------------------------------------------- 3. the orthogonality loss, and reading the attributes
 
 R = torch.linspace(-3, 2, 4 * 5).view(4, 5).sin()
 W = torch.linspace(0, 5, 3 * 5).view(3, 5).cos()
@@ -737,7 +737,7 @@ for _name, _hint, _way in (
     r1.wrong(_name, hint=_hint)(_r1_way(**_way))
 
 
-# ---------------------------------------------------------------------------------- 5. an edit taken back
+# -------------------------------------------------------------------------------------- 5. the inverse edit
 
 A = torch.tensor([[1.0, 0, -2], [0, 3, 0], [-1, 1, 1], [2, 0, 0.5]])
 
