@@ -77,6 +77,9 @@ def train(
     variant: Annotated[
         str | None, typer.Option(help="Oracle: architecture a or b. s2fgan: mapping dis or dec.")
     ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Run folder of the same paper whose weights to begin with.")
+    ] = None,
 ) -> None:
     """Train a model; stop it with Ctrl-C, call it again, and it goes on where it was."""
     from fedit_lib.course import runs
@@ -93,6 +96,7 @@ def train(
         seed=seed,
         attributes=_names(attributes),
         resume=resume,
+        start_from=start_from,
         variant=variant,
     )
     typer.echo(history)

@@ -23,15 +23,23 @@ def train(
     attributes: list[str] | None = None,
     resume: bool = True,
     variant: str | None = None,
+    start_from: Path | None = None,
 ) -> Any:
     """Train a paper (returns its `History`) or ``"oracle"`` (returns the oracle). See ``fedit train --help``.
 
+    start_from: the run folder of another training of the same paper. A fresh run begins with its weights, wherever
+    name and shape agree, instead of random ones.
+
     Raises:
-        ValueError: an unknown name, profile, source or attribute; the known ones are listed.
+        ValueError: an unknown name, profile, source or attribute; the known ones are listed. Or a start from a run of
+            another paper.
+        FileNotFoundError: the folder to start from holds no checkpoint.
         CheckpointError: the run folder holds a run with other settings.
     """
     if name == "oracle":
         variant = variant or "a"
+        if start_from is not None:
+            raise ValueError("the oracle starts from nothing: leave --start-from out")
     if out is None:
         out = Path("build/runs") / "-".join(filter(None, [name, variant, profile]))
     if name == "oracle":
@@ -74,6 +82,8 @@ def train(
         settings = replace(settings, steps=steps)
     torch.manual_seed(seed)  # the weights that the game begins with
     game = paper.build(settings, attributes=attributes, **({"variant": variant} if variant else {}))
+    if start_from is not None:
+        _begin_with(game, name, Path(start_from))
     validate = _validation(paper, settings.size) if source == "procedural" and profile != "smoke" else None
     faces = load_source(
         source,
@@ -104,6 +114,19 @@ def train(
         resume=resume,
         profile=profile,
     )
+
+
+def _begin_with(game: Any, name: str, run: Path) -> None:
+    """Gives the game the weights of another run of its paper, where name and shape agree, and says how many."""
+    other_name, other, state = load_checkpoint(run / "checkpoint.pt")
+    if other_name != name:
+        raise ValueError(
+            f"{run} is a run of {other_name}; a training of {name} can only start from one of {name}"
+        )
+    own = game.state_dict()
+    taken = {k: v for k, v in other.state_dict().items() if k in own and own[k].shape == v.shape}
+    game.load_state_dict(own | taken)
+    print(f"starts with {len(taken)} of its {len(own)} tensors from {run} (round {state['step']:,})")
 
 
 VALIDATE_EVERY = 250  # rounds at the least: a validation costs as much as some hundred of them

@@ -140,3 +140,26 @@ def test_validation_leaves_out_what_a_model_cannot_have(monkeypatch: pytest.Monk
     scores = runs._validation(sagan, 32)(sagan.build("smoke").eval(), 1)
     assert "preservation" not in scores and {"accuracy", "leakage", "mask_ap"} <= set(scores)
     assert all(isinstance(value, float) for value in scores.values())
+
+
+def test_a_run_may_start_from_another_of_its_paper(run: Path, tmp_path: Path, capsys) -> None:
+    options = {"profile": "smoke", "device": "cpu", "steps": 1, "attributes": ["Bangs"]}
+    fresh, warm = tmp_path / "fresh", tmp_path / "warm"
+    for out, start in ((fresh, None), (warm, run)):
+        runs.train("attgan", out=out, start_from=start, **options)
+    _, before, state = runs.load_checkpoint(run / "checkpoint.pt")
+    names = [k for k, v in before.state_dict().items() if k.startswith("encoder") and v.ndim == 4]
+    gone = {}
+    for out in (fresh, warm):
+        after = runs.load_checkpoint(out / "checkpoint.pt")[1].state_dict()
+        gone[out] = sum((after[k] - before.state_dict()[k]).abs().mean().item() for k in names)
+    assert gone[warm] < 0.5 * gone[fresh]  # one round from where the other stopped
+    said = capsys.readouterr().out
+    assert "starts with" in said and f"(round {state['step']})" in said
+    # what depends on the number of attributes has another shape, and begins at random
+    with pytest.raises(ValueError, match="attgan; a training of fader"):
+        runs.train("fader", profile="smoke", out=tmp_path / "other", device="cpu", start_from=run)
+    with pytest.raises(FileNotFoundError, match="checkpoint"):
+        runs.train("attgan", out=tmp_path / "none", start_from=tmp_path / "nothing", **options)
+    with pytest.raises(ValueError, match="oracle starts from nothing"):
+        runs.train("oracle", out=tmp_path / "oracle", start_from=run)

@@ -45,7 +45,7 @@ def small(variant: str = "dis", eyes: bool = True, **options) -> S2FGAN:
     """A small game with the released code's weights and rates, and the classifier."""
     torch.manual_seed(0)
     weights = {name: weight for name, weight in s2fgan.WEIGHTS[variant].items() if weight is not None}
-    options = weights | {"lr": 2e-3, "critic_lr": None, "cls": 1.0} | options
+    options = weights | {"lr": 2e-3, "critic_lr": None, "beta1": 0.0, "cls": 1.0} | options
     game = s2fgan.build("smoke", attributes=NAMES, variant=variant, **options)
     if eyes:  # two sizes of features, at a fraction of the oracle's cost
         game.see_with(
@@ -129,7 +129,18 @@ def test_course_size_fits_twice_into_what_ships():
     changed = {k for k, v in games[0].config().items() if v != paper.config()[k]}
     sizes = {"size", "style", "width", "widest", "sketch_width", "d_width", "folded", "blocks", "pooled", "layers",
              "hidden", "mapping_blocks"}  # fmt: skip
-    schedule = {"lr_mul", "lr", "critic_lr", "warmup", "reach", "ramp", "single", "lr_drop", "ema_decay"}
+    schedule = {
+        "lr_mul",
+        "lr",
+        "critic_lr",
+        "beta1",
+        "warmup",
+        "reach",
+        "ramp",
+        "single",
+        "lr_drop",
+        "ema_decay",
+    }
     assert changed <= sizes | schedule | {"rec", "percept", "attribute", "cls", "noise"}
     assert (
         2 * sum(count_parameters(*game.inference_networks().values()) for game in games) < 8_000_000
