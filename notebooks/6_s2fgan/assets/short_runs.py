@@ -9,12 +9,14 @@ Runs whose name ends in "+ planes" are no trainings of their own: the same netwo
 
 Writes beside this file, after every run:
 - short_runs.csv, a row a run, of people of the "valid" split: measures of `fedit evaluate` from photos, from clean and
-  from poor sketches; cosine, the mean size of the cosine of two rows of W; change_on and change_off, how far W's
-  reading of an attribute moves when an intensity of 1 is asked of it, and how far those of the others do (mean of
-  absolute values); reads_*, the part of the attributes that W reads right; near_*, a sketch's distance to its photo's code, in
-  distances between two people's;
+  from poor sketches;
+  cosine: the mean size of the cosine of two rows of W;
+  change_on, change_off: how far W's reading of an attribute moves when an intensity of 1 is asked of it, and how far
+  those of the others do (mean of absolute values);
+  reads_*: the part of the attributes that W reads right;
+  near_*: a sketch's distance to its photo's code, in distances between two people's;
 - short_runs_log.csv: W through each training;
-- short_runs.jpg: a row a run, see `picture`.
+- short_runs.jpg: a row a training, see `picture`.
 """
 
 from __future__ import annotations
@@ -148,8 +150,8 @@ def main(rounds: int = ROUNDS) -> None:
             ):  # planes have a bias and lengths of their own: they are for walking, not for reading
                 found |= {key: None for key in found if key.startswith(("reads_", "change_"))}
             rows.append(row | found)
-            pictures.append(picture(candidate, exam))
             print(rows[-1], flush=True)
+        pictures.append(picture(editor, exam))
         terms = history.terms
         for step, off, reads in zip(
             history.steps, terms["generator/_off"], terms["generator/_reads"], strict=True
