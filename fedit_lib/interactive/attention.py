@@ -7,10 +7,8 @@ face world knows.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import html
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +20,8 @@ from torch import Tensor
 
 from fedit_lib import faces
 
-from .panel import _STYLE, MOVED, _collect, _Face, _Merging
+from .base import MOVED, STYLE, Live, check_range, check_strength, name_of
+from .panel import _collect, _Face
 from .pictures import (
     asked,
     attribute_index,
@@ -58,7 +57,7 @@ class _Look:
     milliseconds: float
 
 
-class AttentionViewer(_Merging, widgets.VBox):
+class AttentionViewer(Live):
     """A face, an attribute, a slider, and six pictures: input, mask, content, result, true region, difference.
 
         viewer = AttentionViewer(editor, people=faces.sample(8, seed=2_000_000))
@@ -94,17 +93,13 @@ class AttentionViewer(_Merging, widgets.VBox):
         smooth: bool = True,
         fallback: bool = True,
     ) -> None:
-        if not (math.isfinite(start) and math.isfinite(stop) and start <= 0 and stop >= 1 and step > 0):
-            raise ValueError(
-                f"the slider must span at least 0 to 1 with step > 0; got start={start}, stop={stop}, step={step}"
-            )
-        self.editor, self.name = editor, _name(editor)
+        check_range(start, stop, step)
+        self.editor, self.name = editor, name_of(editor)
         self.attributes = tuple(editor.attributes if attributes is None else attributes)
         self._columns = {name: attribute_index(editor.attributes, name) for name in self.attributes}
         self._faces = _collect(editor, images, labels, people)
         self._regions: dict[tuple[int, str], Tensor] = {}
         self._width, self._smooth, self._with_fallback = width, smooth, fallback
-        self._failure: Exception | None = None
         self._look: _Look | None = None
         super().__init__(self._build(start, stop, step))
         self.add_class("fedit-panel").add_class("fedit-attention")
@@ -129,10 +124,7 @@ class AttentionViewer(_Merging, widgets.VBox):
         name = self.attribute if attribute is None else attribute
         faces.check_attributes([name], self.attributes)
         value = self._opposite(name) if strength is None else strength
-        if not self.slider.min <= value <= self.slider.max:
-            raise ValueError(
-                f"{name} can be set from {self.slider.min:g} to {self.slider.max:g}; got {value:g}"
-            )
+        check_strength(name, value, self.slider)
         with self._hold():
             self._attribute.value, self.slider.value = name, value
         self._raise()
@@ -220,16 +212,6 @@ class AttentionViewer(_Merging, widgets.VBox):
     def __repr__(self) -> str:
         return f"AttentionViewer({self.name}, {self.attribute}={self.strength:.2f})"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live viewer; a short text (a VBox would print the bytes of its pictures); a picture for dead pages."""
-        bundle: dict[str, Any] = {"text/plain": repr(self)}
-        if self._with_fallback and self._failure is None:
-            picture = encode(self.fallback(), 75, crisp=False)
-            bundle["image/jpeg"] = base64.b64encode(picture).decode()
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        bundle["application/vnd.jupyter.widget-view+json"] = view
-        return bundle
-
     # ---- the widgets ---------------------------------------------------------------------------------------
 
     def _build(self, start: float, stop: float, step: float) -> list[widgets.Widget]:
@@ -267,7 +249,7 @@ class AttentionViewer(_Merging, widgets.VBox):
         wrap = {"flex_flow": "row wrap", "align_items": "center", "overflow": "visible"}
         controls = widgets.HBox([self._chosen, self._attribute, self.slider], layout=layout(**wrap))
         row = widgets.HBox(list(self._shown.values()), layout=layout(margin="6px 0 0 0", **wrap))
-        return [widgets.HTML(_STYLE), title, controls, self._message, row, self._numbers]
+        return [widgets.HTML(STYLE), title, controls, self._message, row, self._numbers]
 
     # ---- what happens when something is moved ----------------------------------------------------------------
 
@@ -319,16 +301,6 @@ class AttentionViewer(_Merging, widgets.VBox):
             self._stale = True
             action(*arguments)
 
-    def _say(self, text: str) -> None:
-        self._message.value = (
-            f"<div class='fedit-error' role='alert'>{html.escape(text)}</div>" if text else ""
-        )
-        self._message.layout.display = None if text else "none"
-
-    def _raise(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
     def _seen(self) -> _Look:
         self._raise()
         return self._look
@@ -368,15 +340,11 @@ def attention_sheet(
         values = [look.numbers[name] for look in looks if look.numbers[name] is not None]
         if values:
             means.append(_spoken(name, sum(values) / len(values)))
-    title = f"{_name(editor)}, {readable(attribute)}" + (f": {', '.join(means)}" if means else "")
+    title = f"{name_of(editor)}, {readable(attribute)}" + (f": {', '.join(means)}" if means else "")
     return _page(looks, heads, signs, title, scale)
 
 
 # ---- one edit taken apart ------------------------------------------------------------------------------------
-
-
-def _name(editor: Any) -> str:
-    return str(getattr(editor, "name", type(editor).__name__))
 
 
 def _target(editor: Any, label: Tensor, attribute: str, strength: float) -> Tensor:
@@ -399,12 +367,12 @@ def _look(editor: Any, face: _Face, attribute: str, strength: float, region: Ten
     size = editor.size
     if mask is None:
         raise ValueError(
-            f"{_name(editor)} has no attention to look at (its attention(...) is None): EditorPanel shows any editor"
+            f"{name_of(editor)} has no attention to look at (its attention(...) is None): EditorPanel shows any editor"
         )
     for part, shape in ((mask, (1, 1, size, size)), (content, (1, 3, size, size))):
         if part is not None and tuple(part.shape) != shape:
             called = "attention" if part is mask else "content"
-            raise ValueError(f"{_name(editor)}.{called} gave {tuple(part.shape)} for one face, not {shape}")
+            raise ValueError(f"{name_of(editor)}.{called} gave {tuple(part.shape)} for one face, not {shape}")
     mask = mask[0].detach().float().cpu().clamp(0, 1)
     content = None if content is None else content[0].detach().float().cpu().clamp(-1, 1)
     parts = {

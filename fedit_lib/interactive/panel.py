@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import html
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +18,19 @@ from torch import Tensor
 from fedit_lib import faces
 from fedit_lib.data import check_images, check_labels
 
+from .base import STYLE, WithSliders, check_range, name_of
 from .photo import PhotoError, read_photo
 from .pictures import (
     FRAME,
     STRENGTHS,
     asked,
     attribute_index,
+    beside,
     difference,
     edits,
     encode,
-    giving_way,
+    ladder,
     readable,
-    table,
     to_pil,
     true_answer,
 )
@@ -38,26 +38,6 @@ from .pictures import (
 __all__ = ["EditorPanel"]
 
 THUMBNAILS = 8  # faces to choose from at a time
-MOVED = "#1976d2"  # the handle of a slider that is off the face's own label
-
-# Colours are JupyterLab's variables, so that the panel follows a dark theme; the fallbacks serve other front ends.
-_STYLE = """<style>
-.fedit-panel { padding: 8px 4px; color: var(--jp-ui-font-color1, #222); }
-.fedit-panel .fedit-title { font-size: 15px; font-weight: 600; line-height: 22px; }
-.fedit-panel .fedit-note, .fedit-panel .fedit-note .widget-html-content, .fedit-panel .fedit-note p {
-  color: var(--jp-ui-font-color2, #555); font-size: 12px; line-height: 17px; margin: 0; }
-.fedit-panel .fedit-caption { font-size: 13px; line-height: 20px; text-align: center; }
-.fedit-panel .fedit-error { background: #fdecea; color: #8a1c12; border-left: 4px solid #c62828; font-size: 13px;
-  line-height: 18px; padding: 6px 10px; }
-.fedit-panel .widget-image, .fedit-panel img { border-radius: 4px; }
-.fedit-panel .widget-label { white-space: nowrap; }
-.fedit-panel .fedit-thumb { width: 46px; height: 46px; padding: 0; margin: 2px; border-radius: 4px;
-  background-size: cover; opacity: .75; line-height: 46px; }
-.fedit-panel .fedit-thumb:hover, .fedit-panel .fedit-thumb.fedit-chosen { opacity: 1; }
-.fedit-panel .fedit-thumb.fedit-chosen { box-shadow: 0 0 0 3px #1976d2; }
-.fedit-panel button:focus-visible, .fedit-panel .noUi-handle:focus-visible { outline: 2px solid #1976d2;
-  outline-offset: 3px; }
-</style>"""
 
 
 @dataclass
@@ -71,23 +51,7 @@ class _Face:
     photo: bool = False
 
 
-class _Merging:
-    """What a move drags along (rivals, a new face) is merged: many moves inside `_hold`, one `_edit` after it."""
-
-    _held, _stale = 0, False
-
-    @contextlib.contextmanager
-    def _hold(self) -> Iterator[None]:
-        self._held += 1
-        try:
-            yield
-        finally:
-            self._held -= 1
-            if self._stale and not self._held:
-                self._edit()
-
-
-class EditorPanel(_Merging, widgets.VBox):
+class EditorPanel(WithSliders):
     """Sliders for the attributes of a face, for any editor.
 
         panel = EditorPanel(editor, people=faces.sample(8, seed=2_000_000))
@@ -125,12 +89,9 @@ class EditorPanel(_Merging, widgets.VBox):
         photos: bool | None = None,
         fallback: bool = True,
     ) -> None:
-        if not (math.isfinite(start) and math.isfinite(stop) and start <= 0 and stop >= 1 and step > 0):
-            raise ValueError(
-                f"sliders must span at least 0 to 1 with step > 0; got start={start}, stop={stop}, step={step}"
-            )
+        check_range(start, stop, step)
         self.editor = editor
-        self.name = str(getattr(editor, "name", type(editor).__name__))
+        self.name = name_of(editor)
         self.attributes = tuple(editor.attributes if attributes is None else attributes)
         self._columns = {name: attribute_index(editor.attributes, name) for name in self.attributes}
         self._faces = _collect(editor, images, labels, people)
@@ -139,7 +100,6 @@ class EditorPanel(_Merging, widgets.VBox):
         self._truth_shown = people is not None
         self._width = width or (256 if self._truth_shown else 320)
         self._index, self._window = 0, 0
-        self._failure: Exception | None = None
         self._edited: Tensor | None = None
         self._answer: Tensor | None = None
         self.draws = 0  # how many edits were computed; quick moves are merged, so fewer than events
@@ -148,33 +108,6 @@ class EditorPanel(_Merging, widgets.VBox):
         self.choose(0)
 
     # ---- what a later cell can use -------------------------------------------------------------------------
-
-    def __getitem__(self, attribute: str) -> widgets.FloatSlider:
-        """The slider of an attribute: `panel["Smiling"].value = 1.0`. UnknownAttribute for one it does not have."""
-        faces.check_attributes([attribute], self.attributes)
-        return self._sliders[attribute]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.attributes)
-
-    def set(self, attribute: str | None = None, strength: float | None = None, **strengths: float) -> None:
-        """Move sliders: `panel.set("Smiling", 1.0)` or `panel.set(Smiling=1.0, Bangs=0.0)`.
-
-        Raises UnknownAttribute, and ValueError outside the slider's range; then nothing moves. An error of the
-        editor is raised here (and shown in the panel).
-        """
-        if attribute is not None:
-            if strength is None:
-                raise ValueError(f"say how strong: panel.set({attribute!r}, 1.0)")
-            strengths = {attribute: strength, **strengths}
-        for name, value in strengths.items():
-            slider = self[name]
-            if not slider.min <= value <= slider.max:
-                raise ValueError(f"{name} can be set from {slider.min:g} to {slider.max:g}; got {value:g}")
-        with self._hold():
-            for name, value in strengths.items():
-                self._sliders[name].value = value
-        self._raise()
 
     def reset(self) -> None:
         """All sliders back to the face's own attributes."""
@@ -285,38 +218,11 @@ class EditorPanel(_Merging, widgets.VBox):
         columns = [f"{s:g}" for s in strengths]
         names = [readable(name) for name in self.attributes]
         title = f"{self.name}, {self._face.name}: every slider (framed: where the face is)"
-        # Two blocks side by side: thirteen rows of five would be a tower.
-        cut = len(rows) if len(rows) < 6 else -(-len(rows) // 2)
-        blocks = []
-        for part in (slice(0, cut), slice(cut, None)):
-            if rows[part]:
-                heading = title if part.start == 0 else " "
-                blocks.append(table(rows[part], columns, names[part], 1, notes[part], heading))
-        page = Image.new("RGB", (sum(b.width for b in blocks), max(b.height for b in blocks)), "white")
-        x = 0
-        for block in blocks:
-            page.paste(block, (x, 0))
-            x += block.width
-        return page
+        return beside(ladder(rows, columns, names, notes, title))
 
     def __repr__(self) -> str:
         moved = [n for n, s in self._sliders.items() if s.value != float(self.labels[self._columns[n]])]
-        told = moved[:3] or list(self.attributes[:1])
-        parts = [self.name, *(f"{name}={self._sliders[name].value:.2f}" for name in told)]
-        if len(told) < len(self.attributes):
-            parts.append("...")
-        return f"Editor({', '.join(parts)})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        """The live panel; a short text (a VBox would print the bytes of its pictures); a picture for dead pages."""
-        bundle: dict[str, Any] = {"text/plain": repr(self)}
-        if self._with_fallback and self._failure is None:
-            bundle["image/jpeg"] = base64.b64encode(
-                encode(self.fallback((0, 0.5, 1)), 75, crisp=False)
-            ).decode()
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        bundle["application/vnd.jupyter.widget-view+json"] = view
-        return bundle
+        return f"Editor({', '.join([self.name, *self._short(moved)])})"
 
     # ---- the widgets ---------------------------------------------------------------------------------------
 
@@ -335,15 +241,7 @@ class EditorPanel(_Merging, widgets.VBox):
 
     def _build(self, start: float, stop: float, step: float, photos: bool) -> list[widgets.Widget]:
         layout, px = widgets.Layout, f"{self._width}px"
-        self._sliders = {
-            name: widgets.FloatSlider(
-                min=start, max=stop, step=step, description=readable(name), readout_format=".2f",
-                style={"description_width": "140px"}, layout=layout(width="auto", margin="1px 4px"),
-            )
-            for name in self.attributes
-        }  # fmt: skip
-        for name, slider in self._sliders.items():
-            slider.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
+        sliders = self._make_sliders(start, stop, step)
         attends = getattr(self.editor, "attention", None)
         first = self._faces[0]
         sees = attends and attends(first.image[None], first.label[None], first.label[None]) is not None
@@ -419,12 +317,8 @@ class EditorPanel(_Merging, widgets.VBox):
             [widgets.HBox(self._shown), controls, self._numbers],
             layout=layout(flex="0 0 auto", margin="0 16px 8px 0"),
         )
-        sliders = widgets.GridBox(
-            list(self._sliders.values()),
-            layout=layout(grid_template_columns="repeat(auto-fill, minmax(300px, 1fr))", width="100%"),
-        )
         right = widgets.VBox([legend, sliders], layout=layout(flex="1 1 320px", min_width="300px"))
-        parts = [widgets.HTML(_STYLE), self._thumb_style, title, row]
+        parts = [widgets.HTML(STYLE), self._thumb_style, title, row]
         if not photos:
             why = widgets.HTML(html.escape(self._why_no_photos))
             why.add_class("fedit-note").layout.margin = "0 0 6px 4px"
@@ -444,19 +338,11 @@ class EditorPanel(_Merging, widgets.VBox):
         with self._hold():
             self._stale = True
             if not self._resetting(name, strength):
-                for other, most in giving_way(name, strength, self.attributes).items():
-                    slider = self._sliders[other]
-                    slider.value = min(slider.value, most)
-            self._colour(name)
+                self._give_way(name, strength)
+            self._colour(name, not self._resetting(name, strength))
 
     def _resetting(self, name: str, strength: float) -> bool:
         return strength == float(self.labels[self._columns[name]])
-
-    def _colour(self, name: str) -> None:
-        slider = self._sliders[name]
-        colour = None if self._resetting(name, slider.value) else MOVED
-        if slider.style.handle_color != colour:
-            slider.style.handle_color = colour
 
     def _edit(self) -> None:
         self._stale = False
@@ -558,7 +444,7 @@ class EditorPanel(_Merging, widgets.VBox):
             self._stale = True
             if name in self._sliders:
                 self._sliders[name].value = float(present)
-                self._colour(name)
+                self._colour(name, False)
 
     def _uploaded(self, change: dict[str, Any]) -> None:
         for file in change["new"]:
@@ -566,24 +452,6 @@ class EditorPanel(_Merging, widgets.VBox):
             self._quietly(self.open_photo, file["content"], name)
         if change["new"]:
             self._upload.value = ()  # the same file can be chosen again
-
-    def _quietly(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Run what a click asks for; a mistake is told on the panel."""
-        try:
-            action(*arguments)
-        except Exception as error:
-            if self._failure is None:
-                self._say(str(error))
-
-    def _say(self, text: str) -> None:
-        self._message.value = (
-            f"<div class='fedit-error' role='alert'>{html.escape(text)}</div>" if text else ""
-        )
-        self._message.layout.display = None if text else "none"
-
-    def _raise(self) -> None:
-        if self._failure is not None:
-            raise self._failure
 
 
 def _collect(editor: Any, images: Tensor | None, labels: Tensor | None, people: Any) -> list[_Face]:

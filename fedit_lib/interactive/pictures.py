@@ -138,7 +138,7 @@ def strip(
         rows.append([image, *edits(editor, image, labels[i], target)])
         heads.append(f"face {i}" if len(images) > 1 else "edit")
         if people is not None:
-            rows.append([None, *_truths(people[i : i + 1], editor, labels[i], target)])
+            rows.append([None, *truths(people[i : i + 1], editor, labels[i], target)])
             heads.append("truth")
     named = [f"{s:g}" for s in strengths]
     title = f"{readable(attribute)}: {getattr(editor, 'name', type(editor).__name__)}"
@@ -153,7 +153,7 @@ def edits(editor: Any, image: Tensor, label: Tensor, target: Tensor) -> Tensor:
     return editor.edit(image.expand(k, -1, -1, -1), labels, target).detach().float().cpu()
 
 
-def _truths(person: Any, editor: Any, label: Tensor, target: Tensor) -> list[Tensor]:
+def truths(person: Any, editor: Any, label: Tensor, target: Tensor) -> list[Tensor]:
     answers = [true_answer(person, editor.attributes, label, t) for t in target]
     return [faces.render(answer, size=editor.size)[0].cpu() for answer in answers]
 
@@ -187,7 +187,7 @@ def sheet(
         heads.append(f"face {i}")
         notes.append(["", "", *("+" if labels[i, j] < 0.5 else "-" for j in places)])
         if people is not None:
-            rows.append([None, None, *_truths(people[i : i + 1], editor, labels[i], target)])
+            rows.append([None, None, *truths(people[i : i + 1], editor, labels[i], target)])
             heads.append("truth")
             notes.append(None)
     columns = ["input", "recon-\nstruction", *(n.replace("_", "\n") for n in names)]
@@ -248,6 +248,33 @@ def table(
             elif note:
                 draw.rounded_rectangle((x + 2, y + 2, x + line, y + line), 3, fill=PAPER)
                 draw.text((x + 1 + line / 2, y + 1 + line / 2), note, fill=INK, font=font, anchor="mm")
+    return page
+
+
+def ladder(
+    rows: list[list[Tensor]],
+    columns: Sequence[str],
+    names: Sequence[str],
+    notes: list[list[str]],
+    title: str,
+) -> list[Image.Image]:
+    """A row for every slider, a column for every strength, for `beside`: two blocks of it, as thirteen rows of five
+    would be a tower."""
+    cut = len(rows) if len(rows) < 6 else -(-len(rows) // 2)
+    parts = [slice(0, cut), *([slice(cut, None)] if rows[cut:] else [])]
+    return [
+        table(rows[part], columns, names[part], 1, notes[part], " " if part.start else title)
+        for part in parts
+    ]
+
+
+def beside(blocks: Sequence[Image.Image]) -> Image.Image:
+    """Pictures in a row, their tops level."""
+    page = Image.new("RGB", (sum(b.width for b in blocks), max(b.height for b in blocks)), PAPER)
+    x = 0
+    for block in blocks:
+        page.paste(block, (x, 0))
+        x += block.width
     return page
 
 

@@ -1,0 +1,172 @@
+"""What the widgets share: moves merged into one edit, words on the page, sliders by name, how a cell shows them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import html
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets as widgets
+
+from fedit_lib.faces import check_attributes
+
+from .pictures import encode, giving_way, readable
+
+MOVED = "#1976d2"  # the handle of a slider that is off where the face has it
+
+# Colours are JupyterLab's variables, so that the panel follows a dark theme; the fallbacks serve other front ends.
+STYLE = """<style>
+.fedit-panel { padding: 8px 4px; color: var(--jp-ui-font-color1, #222); }
+.fedit-panel .fedit-title { font-size: 15px; font-weight: 600; line-height: 22px; }
+.fedit-panel .fedit-note, .fedit-panel .fedit-note .widget-html-content, .fedit-panel .fedit-note p {
+  color: var(--jp-ui-font-color2, #555); font-size: 12px; line-height: 17px; margin: 0; }
+.fedit-panel .fedit-caption { font-size: 13px; line-height: 20px; text-align: center; }
+.fedit-panel .fedit-error { background: #fdecea; color: #8a1c12; border-left: 4px solid #c62828; font-size: 13px;
+  line-height: 18px; padding: 6px 10px; }
+.fedit-panel .widget-image, .fedit-panel img { border-radius: 4px; }
+.fedit-panel .widget-label { white-space: nowrap; }
+.fedit-panel .fedit-thumb { width: 46px; height: 46px; padding: 0; margin: 2px; border-radius: 4px;
+  background-size: cover; opacity: .75; line-height: 46px; }
+.fedit-panel .fedit-thumb:hover, .fedit-panel .fedit-thumb.fedit-chosen { opacity: 1; }
+.fedit-panel .fedit-thumb.fedit-chosen { box-shadow: 0 0 0 3px #1976d2; }
+.fedit-panel button:focus-visible, .fedit-panel .noUi-handle:focus-visible { outline: 2px solid #1976d2;
+  outline-offset: 3px; }
+.fedit-panel canvas { cursor: crosshair; border-radius: 4px; box-shadow: 0 0 0 1px var(--jp-border-color1, #bbb); }
+</style>"""
+
+
+def name_of(editor: Any) -> str:
+    """What an editor is called, on a page and in a title."""
+    return str(getattr(editor, "name", type(editor).__name__))
+
+
+def check_range(start: float, stop: float, step: float) -> None:
+    """Raise ValueError unless a slider of this range holds absent (0) and present (1)."""
+    if not (math.isfinite(start) and math.isfinite(stop) and start <= 0 and stop >= 1 and step > 0):
+        raise ValueError(
+            f"sliders must span at least 0 to 1 with step > 0; got start={start}, stop={stop}, step={step}"
+        )
+
+
+def check_strength(name: str, value: float, slider: widgets.FloatSlider) -> None:
+    """Raise ValueError unless the slider of this name reaches the value."""
+    if not slider.min <= value <= slider.max:
+        raise ValueError(f"{name} can be set from {slider.min:g} to {slider.max:g}; got {value:g}")
+
+
+class Live(widgets.VBox):
+    """A widget that asks an editor whenever something moves.
+
+    What a move drags along (rivals, a new face) is merged: many moves inside `_hold`, one `_edit` after it. A widget
+    has `_edit`, which keeps what went wrong as `_failure`; `fallback(strengths)`; and `_message`.
+    """
+
+    _held, _stale = 0, False
+    _failure: Exception | None = None
+    _with_fallback = True
+
+    @contextlib.contextmanager
+    def _hold(self) -> Iterator[None]:
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if self._stale and not self._held:
+                self._edit()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        """The live widget; a short text (a VBox would print the bytes of its pictures); a picture for dead pages."""
+        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        if self._with_fallback and self._failure is None:
+            picture = encode(self.fallback((0, 0.5, 1)), 75, crisp=False)
+            bundle["image/jpeg"] = base64.b64encode(picture).decode()
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        bundle["application/vnd.jupyter.widget-view+json"] = view
+        return bundle
+
+    def _quietly(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Run what a click asks for; a mistake is told on the page."""
+        try:
+            action(*arguments)
+        except Exception as error:
+            if self._failure is None:
+                self._say(str(error))
+
+    def _say(self, text: str) -> None:
+        self._message.value = (
+            f"<div class='fedit-error' role='alert'>{html.escape(text)}</div>" if text else ""
+        )
+        self._message.layout.display = None if text else "none"
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+class WithSliders(Live):
+    """A slider for every one of `attributes`. A widget has `_moved(name, strength)`, called when one moves."""
+
+    def __getitem__(self, attribute: str) -> widgets.FloatSlider:
+        """The slider of an attribute: `panel["Smiling"].value = 1.0`. UnknownAttribute for one it does not have."""
+        check_attributes([attribute], self.attributes)
+        return self._sliders[attribute]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.attributes)
+
+    def set(self, attribute: str | None = None, strength: float | None = None, **strengths: float) -> None:
+        """Move sliders: `panel.set("Smiling", 1.0)` or `panel.set(Smiling=1.0, Bangs=0.0)`.
+
+        Raises UnknownAttribute, and ValueError outside the slider's range; then nothing moves. An error of the
+        editor is raised here (and shown in the panel).
+        """
+        if attribute is not None:
+            if strength is None:
+                raise ValueError(f"say how strong: panel.set({attribute!r}, 1.0)")
+            strengths = {attribute: strength, **strengths}
+        for name, value in strengths.items():
+            check_strength(name, value, self[name])
+        with self._hold():
+            self._take(strengths)
+        self._raise()
+
+    def _take(self, strengths: dict[str, float]) -> None:
+        for name, value in strengths.items():
+            self._sliders[name].value = value
+
+    def _make_sliders(self, start: float, stop: float, step: float) -> widgets.GridBox:
+        layout = widgets.Layout
+        self._sliders = {
+            name: widgets.FloatSlider(
+                min=start, max=stop, step=step, description=readable(name), readout_format=".2f",
+                style={"description_width": "140px"}, layout=layout(width="auto", margin="1px 4px"),
+            )
+            for name in self.attributes
+        }  # fmt: skip
+        for name, slider in self._sliders.items():
+            slider.observe(lambda change, name=name: self._moved(name, change["new"]), "value")
+        return widgets.GridBox(
+            list(self._sliders.values()),
+            layout=layout(grid_template_columns="repeat(auto-fill, minmax(300px, 1fr))", width="100%"),
+        )
+
+    def _give_way(self, name: str, strength: float) -> None:
+        """Move the sliders of what cannot be there beside `name`."""
+        for other, most in giving_way(name, strength, self.attributes).items():
+            slider = self._sliders[other]
+            slider.value = min(slider.value, most)
+
+    def _colour(self, name: str, moved: bool) -> None:
+        slider, colour = self._sliders[name], MOVED if moved else None
+        if slider.style.handle_color != colour:
+            slider.style.handle_color = colour
+
+    def _short(self, moved: list[str]) -> list[str]:
+        """Up to three sliders that are moved, or the first, for a text: ["Smiling=1.00", "..."]."""
+        told = moved[:3] or list(self.attributes[:1])
+        parts = [f"{name}={self._sliders[name].value:.2f}" for name in told]
+        return parts + ["..."] * (len(told) < len(self.attributes))
