@@ -17,7 +17,7 @@ from .attributes import (
     without_hidden,
 )
 from .people import IDENTITY, SCENE, SEEDS, TRAITS, People, sample, split_of
-from .pictures import region, render, render_uint8, show, sketch, to_float, to_uint8
+from .pictures import SKILLS, region, render, render_uint8, show, sketch, to_float, to_uint8
 
 __all__ = [
     "ATTRIBUTES",
@@ -27,6 +27,7 @@ __all__ = [
     "IDENTITY",
     "SCENE",
     "SEEDS",
+    "SKILLS",
     "TRAITS",
     "TYPICAL",
     "People",

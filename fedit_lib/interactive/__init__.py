@@ -5,6 +5,8 @@ strip(editor, images, labels, "Smiling")     # one attribute, several strengths
 sheet(editor, images, labels)                # every attribute inverted, one at a time
 AttentionViewer(load_editor("sagan"), people=people)         # mask, content, result, true region
 attention_sheet(load_editor("sagan"), people, "Eyeglasses")  # the same as a picture
+SketchPad(load_editor("s2fgan"), people[0])                  # draw with the mouse, the face follows; sliders beside it
+sketch_sheet(load_editor("s2fgan"), people, "Smiling")       # the same as a picture
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ from .attention import AttentionViewer, attention_sheet
 from .panel import EditorPanel
 from .photo import PhotoError, read_photo
 from .pictures import difference, sheet, strip, to_pil
+from .sketchpad import SketchPad, sketch_sheet
 
 __all__ = [
     "AttentionViewer",
     "EditorPanel",
     "PhotoError",
+    "SketchPad",
     "attention_sheet",
     "difference",
     "read_photo",
     "sheet",
+    "sketch_sheet",
     "strip",
     "to_pil",
 ]

@@ -1013,7 +1013,7 @@ class S2FGANEditor(Editor):
 
         def paint(s: Tensor, t: Tensor) -> Tensor:
             r = self._sketched(s)
-            return self._paint(r, self.step * (t - 0.5) - self.networks["mapping"].read(r) * self.step / 2)
+            return self._paint(r, self._towards(r, t))
 
         return self._in_chunks(paint, sketches, target.float())
 
@@ -1033,6 +1033,15 @@ class S2FGANEditor(Editor):
     def reading(self, codes: Tensor) -> Tensor:
         """What W reads from codes (B, style), as strengths (B, n) in [0, 1]."""
         return self._in_chunks(lambda r: (self.networks["mapping"].read(r) + 1).div(2).clamp(0, 1), codes)
+
+    def intensities_for(self, codes: Tensor, target: Tensor) -> Tensor:
+        """What brings codes (B, style) to the target, strengths (B, n): a = step (target - reading), for `draw`.
+
+        The reading is not clamped here, so that from wherever the code is the target is reached. Returns (B, n).
+        Raises TypeError or ValueError for a target of another shape, range or dtype.
+        """
+        check_target(target, self.attributes, len(codes))
+        return self._in_chunks(self._towards, codes, target.to(codes))
 
     def draw(self, codes: Tensor, a: Tensor) -> Tensor:
         """D(M(r, a)): codes (B, style), intensities (B, n) -> faces (B, 3, size, size) in [-1, 1]. The paper's slider.
@@ -1069,6 +1078,9 @@ class S2FGANEditor(Editor):
             receipt=self.receipt,
             device=self.device,
         )
+
+    def _towards(self, r: Tensor, target: Tensor) -> Tensor:
+        return self.step * (target - 0.5) - self.networks["mapping"].read(r) * self.step / 2
 
     def _paint(self, r: Tensor, a: Tensor) -> Tensor:
         return self.networks["decoder"](self.networks["mapping"](r, a)).clamp(-1, 1)
