@@ -34,7 +34,7 @@ def is_checked(cell: Any) -> bool:
 
 def test_every_series_is_there() -> None:
     series = {path.parent.name for path in NOTEBOOKS}
-    assert {"0_start", "1_icgan", "2_fader", "3_attgan", "4_sagan", "5_aggan"} <= series
+    assert {"0_start", "1_icgan", "2_fader", "3_attgan", "4_sagan", "5_aggan", "6_s2fgan"} <= series
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
