@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -113,7 +114,7 @@ class SketchPad(WithSliders):
         start: float = -0.5,
         stop: float = 1.5,
         step: float = 0.05,
-        width: int = 320,
+        width: int = 288,
         smooth: bool = True,
         fallback: bool = True,
     ) -> None:
@@ -129,6 +130,7 @@ class SketchPad(WithSliders):
         self._stroke: list[Point] | None = None  # under the pen just now
         self._touched: set[str] = set()
         self._following = False  # the pad itself moves the sliders
+        self._stands = dict.fromkeys(self.attributes, math.nan)  # where it moved them to
         self._redrawn = True  # since the code was made
         self._due: asyncio.TimerHandle | None = None
         self._next_seed = FIRST_SEED
@@ -273,8 +275,8 @@ class SketchPad(WithSliders):
             )
 
         self._tools = widgets.ToggleButtons(
-            options=[(tool.capitalize(), tool) for tool in TOOLS], icons=["pencil", "eraser"],
-            style={"button_width": "84px"}, tooltips=["draw a line", "take ink away"],
+            options=[(tool.capitalize(), tool) for tool in TOOLS],
+            style={"button_width": "70px"}, tooltips=["draw a line", "take ink away"],
         )  # fmt: skip
 
         def button(text: str, icon: str, tooltip: str, action: Any) -> widgets.Button:
@@ -347,7 +349,7 @@ class SketchPad(WithSliders):
             return
         stroke, self._stroke = _Stroke(tuple(self._stroke), self.tool), None
         now = self._drawing
-        self._turn_to(replace(now, strokes=(*now.strokes, stroke)), inked=True)
+        self._turn_to(replace(now, strokes=(*now.strokes, stroke)))
 
     def _take_up(self, tool: str) -> None:
         canvas = self._canvas
@@ -389,18 +391,17 @@ class SketchPad(WithSliders):
         self._turn_to(drawing)
         self._raise()
 
-    def _turn_to(self, drawing: _Drawing, inked: bool = False) -> None:
+    def _turn_to(self, drawing: _Drawing) -> None:
         self._history.append(drawing)
-        self._turned(inked)
+        self._turned()
 
-    def _turned(self, inked: bool = False) -> None:
-        """Another page. inked: the browser shows it already."""
+    def _turned(self) -> None:
+        """Another page."""
         self._stroke, self._undo.disabled = None, len(self._history) == 1
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        if not inked:
-            self._show_page()
+        self._show_page()
         with self._hold():
             self._redrawn = self._stale = True
             if self._drawing.person is not None:  # of an undone start
@@ -421,8 +422,8 @@ class SketchPad(WithSliders):
             self.start_from(self._drawing.person, skill)
 
     def _moved(self, name: str, strength: float) -> None:
-        if self._following:
-            return
+        if self._following or (name not in self._touched and abs(strength - self._stands[name]) < 1e-6):
+            return  # the pad itself, or a page that rounds otherwise
         with self._hold():
             self._stale = True
             self._touched.add(name)
@@ -475,9 +476,7 @@ class SketchPad(WithSliders):
                 moved = name in self._touched
                 if not moved:
                     read = float(self._read[self._columns[name]])
-                    slider.value = round(
-                        slider.min + slider.step * round((read - slider.min) / slider.step), 6
-                    )
+                    self._stands[name] = slider.value = _on_step(read, slider)
                 self._colour(name, moved)
         finally:
             self._following = False
@@ -548,10 +547,18 @@ def sketch_sheet(
 # ---- sketches, codes and faces ---------------------------------------------------------------------------------
 
 
+def _on_step(value: float, slider: widgets.FloatSlider) -> float:
+    """The slider's step nearest to a value, by the page's own arithmetic: else the page corrects its last bits, and
+    that would look like a hand's move."""
+    span = slider.max - slider.min
+    part = slider.step * 100 / span
+    return round((value - slider.min) * 100 / span / part) * part * span / 100 + slider.min
+
+
 def _width(tool: str, size: int) -> float:
     """Of a stroke, as a part of the page. The pen puts down as much ink as the lines of `faces.sketch` at that size."""
     half = 0.0051 * size  # pixels; theirs are 0.009 of the face, with edges 1.1 pixels wide
-    return ERASER if tool == "eraser" else min((half + 0.55) ** 2, 2 * half + 0.1) / size
+    return ERASER if tool == "eraser" else (2 * half + 0.1) / size
 
 
 def _covered(lines: Sequence[Sequence[Point]], width: float, size: int) -> Tensor:

@@ -40,7 +40,7 @@ def editor(networks):
 
 @pytest.fixture
 def pad(editor):
-    return SketchPad(editor)
+    return SketchPad(editor, width=320)
 
 
 def ink(pad):
@@ -81,7 +81,7 @@ def test_stroke_is_ink_where_it_was_drawn(pad):
     assert 0 < float(ink(pad).sum()) < 1
 
 
-@pytest.mark.parametrize(("size", "least", "most"), [(32, 0.4, 0.6), (64, 0.65, 0.95), (320, 3, 3.8)])
+@pytest.mark.parametrize(("size", "least", "most"), [(32, 0.35, 0.55), (64, 0.65, 0.95), (320, 3, 3.8)])
 def test_line_is_as_strong_as_those_of_the_face_world(size, least, most):
     """Pixels of ink across it."""
     from fedit_lib.interactive.sketchpad import _covered, _width
@@ -111,7 +111,7 @@ def test_pen_leaves_the_page_and_moves_without_touching(pad):
     pad._canvas._touch_start_callbacks([(20, 20)])
     pad._canvas._touch_move_callbacks([(60, 20)])
     pad._canvas._touch_end_callbacks([])
-    assert pad.strokes == 2 and ink(pad)[:8, :8].max() > 0.3
+    assert pad.strokes == 2 and ink(pad)[:8, :8].max() > 0.2
 
 
 def test_undo_takes_back_strokes_clear_and_start(pad):
@@ -143,7 +143,7 @@ def test_eraser_takes_ink_away(pad):
     assert ink(pad)[:, 15:17].max() == 0 and ink(pad)[:, 8].sum() > 0.2
     pad.use("pen")
     by_hand(pad, (160, 120), (160, 200))  # ink goes over what was erased
-    assert ink(pad)[14:18, 15:17].max() > 0.3
+    assert ink(pad)[14:18, 15:17].max() > 0.2
 
 
 def test_start_from_a_face_is_its_sketch(editor):
@@ -186,6 +186,15 @@ def test_slider_paints_from_the_kept_code(editor):
     assert torch.equal(pad.target, pad.reading)
 
 
+def test_a_page_that_rounds_moves_no_slider(editor):
+    pad = SketchPad(editor, PERSON)
+    for name in pad:
+        pad[name].value += 1e-12
+    assert torch.equal(pad.target, pad.reading) and pad["Smiling"].style.handle_color is None
+    pad["Smiling"].value += 0.05
+    assert not torch.equal(pad.target, pad.reading) and pad["Smiling"].style.handle_color
+
+
 def test_all_sliders_moved_is_what_from_sketch_paints(editor):
     pad = SketchPad(editor, PERSON)
     target = torch.linspace(0, 1, len(editor.attributes)).mul(20).round() / 20
@@ -208,7 +217,7 @@ def test_moved_slider_stays_while_the_others_follow(editor):
 
 def test_pen_does_not_queue_faces(editor):
     """A hundred places of the pen, faster than faces: all of them are ink, few of them are faces."""
-    pad = SketchPad(editor)
+    pad = SketchPad(editor, width=320)
     slow = editor.draw
     editor.draw = lambda *arguments: (time.sleep(0.05), slow(*arguments))[1]
 
