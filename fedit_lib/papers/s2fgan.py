@@ -502,7 +502,8 @@ class S2FGAN(Game):
     warmup: the part of the training in which F, moving twice a round, only learns to see attributes of photos, and the
     others to redraw photos, to read them and to take sketches for them: nothing is edited, nobody is judged. reach:
     edits after it are U(-reach, reach), from 0 to all of it in the part `ramp`; single: the part of them that asks for
-    one attribute only, see `intensities`.
+    one attribute only, see `intensities`. sketch_last: the part of the training after which E_s and Q go on alone,
+    eight moves a round, and all others stay as their averages are (1: never).
     step: the intensity that the editor takes for "absent to present"; u goes from -1 to 1, so 2 by definition.
     lr: learning rate; critic_lr: that of F, or None for the same; beta1: Adam's memory of earlier gradients;
     lr_drop: the part of the training after which the rates fall to a tenth (1: never).
@@ -539,6 +540,7 @@ class S2FGAN(Game):
         reach: float = 4.0,
         warmup: float = 0.0,
         ramp: float = 0.0,
+        sketch_last: float = 1.0,
         single: float = 0.0,
         step: float = 2.0,
         lr: float = 2e-3,
@@ -585,7 +587,12 @@ class S2FGAN(Game):
             raise ValueError("noise is for what F's classifier is shown: it needs a weight cls above 0")
         if warmup and not cls:
             raise ValueError("in the warm-up F learns nothing but to classify: it needs a weight cls above 0")
-        for name, part in (("warmup", warmup), ("ramp", ramp), ("single", single)):
+        for name, part in (
+            ("warmup", warmup),
+            ("ramp", ramp),
+            ("single", single),
+            ("sketch_last", sketch_last),
+        ):
             if not 0 <= part <= 1:
                 raise ValueError(f"{name} is {part}; it is a part, from 0 to 1")
         if r1_every < 1:
@@ -595,7 +602,8 @@ class S2FGAN(Game):
             "widest": widest, "sketch_width": sketch_width, "d_width": d_width, "folded": folded, "blocks": blocks,
             "pooled": pooled, "layers": layers, "lr_mul": lr_mul, "hidden": hidden, "mapping_blocks": mapping_blocks,
             "injected": injected, "frozen_w": frozen_w, "semantic": semantic, "reach": reach, "warmup": warmup,
-            "ramp": ramp, "single": single, "step": step, "lr": lr, "critic_lr": critic_lr, "beta1": beta1,
+            "ramp": ramp, "sketch_last": sketch_last,
+            "single": single, "step": step, "lr": lr, "critic_lr": critic_lr, "beta1": beta1,
             "lr_drop": lr_drop, **weights, "cls": cls, "noise": noise, "r1": r1, "r1_every": r1_every,
             "ema_decay": ema_decay,
         }  # fmt: skip
@@ -609,7 +617,8 @@ class S2FGAN(Game):
         )
         self.single, self.cls, self.noise, self.r1, self.r1_every = single, cls, noise, r1, r1_every
         self.lr, self.critic_lr = lr, lr if critic_lr is None else critic_lr
-        self.beta1, self.lr_drop, self.ema_decay = beta1, lr_drop, ema_decay
+        self.beta1, self.lr_drop, self.ema_decay, self.sketch_last = beta1, lr_drop, ema_decay, sketch_last
+        self.ending = False
         self.set_progress(0.0)
         networks = build_networks(self._config)
         self.photo_encoder, self.sketch_encoder = networks["photo"], networks["sketch"]
@@ -678,6 +687,14 @@ class S2FGAN(Game):
         """
         images, labels, sketches = self._check(batch)
         w, u, half = self.weights, 2 * labels - 1, len(images) // 2
+        if self.ending:
+            with torch.no_grad():
+                r = self.photo_encoder(images)
+            r_sketch = self.sketch_encoder(sketches)
+            return {
+                "sem": w["sem"] * semantic_loss(r, r_sketch),
+                "domain": w["domain"] * domain_loss(self.judge, r, r_sketch),
+            }
         a = self._intensities(labels)
         r, r_sketch = self.photo_encoder(images), self.sketch_encoder(sketches)
         edited = self.mapping(r[half:], a[half:])
@@ -740,15 +757,29 @@ class S2FGAN(Game):
 
     def set_progress(self, progress: float) -> None:
         """Who plays now, and how far edits reach: 0 until `warmup`, then linearly to `reach` in the part `ramp`."""
-        self.warming = progress < self.warmup
+        ends = progress >= self.sketch_last and self.semantic
+        if ends and not self.ending:
+            self._stand_still()
+        self.warming, self.ending = progress < self.warmup, ends
         self.turns = ("discriminator",) * (2 if self.warming else 1) + ("generator",)
+        if self.ending:
+            self.turns = ("generator",) * 8
         since = max(progress - self.warmup, 0.0)
         self.reach_now = (
             0.0 if self.warming else self.reach * (min(since / self.ramp, 1.0) if self.ramp else 1.0)
         )
 
+    def _stand_still(self) -> None:
+        """E_i, M and D become what an editor will have of them, their averages; E_s begins a new average."""
+        if self.ema is not None:
+            for name, network in self.inference_networks().items():
+                network.load_state_dict(self.ema.averages[name])
+            self.ema.updates = 0
+
     def lr_scale(self, progress: float) -> float:
-        """1 until `lr_drop` of the training is done, then a tenth. (The code: always 1.)"""
+        """1 until `lr_drop` of the training, then a tenth; after `sketch_last` from 1 to 0. (The code: always 1.)"""
+        if progress >= self.sketch_last:
+            return (1 - progress) / (1 - self.sketch_last)
         return 1.0 if progress < self.lr_drop else 0.1
 
     def after_round(self, round: int, batch: Batch) -> None:
@@ -872,7 +903,8 @@ def arrange(
 # - everything that says *what* to paint weighs two to six times as much against F's "is it a photo?" as in the code:
 #   with the code's weights the redrawing was worse after 700 rounds of the game than before them;
 # - Adam remembers (`beta1`): the encoder and the decoder alone, taught by pixels and features at 4e-3, were off by
-#   .224 after 240 rounds without (mean of the last 40, of pixels from -1 to 1), .195 at .5, .184 at .9.
+#   .224 after 240 rounds without (mean of the last 40, of pixels from -1 to 1), .195 at .5, .184 at .9;
+# - E_s, which runs after a code that moves, gets the last part for itself (`sketch_last`).
 # S2F-DEC has nothing that holds the codes' size, so that the reversed gradient can win by making them, and through M's
 # products everything, ever larger: with the code's weight on Q and 4e-3 its terms were in the thousands after 150
 # rounds of the game. Hence the smaller domain and lr.
@@ -900,7 +932,8 @@ LAPTOP = {
     "lr": 4e-3,
     "critic_lr": 8e-3,
     "beta1": 0.5,
-    "lr_drop": 0.85,
+    "lr_drop": 0.75,
+    "sketch_last": 0.9,
     "ema_decay": 0.998,
 }
 LAPTOP_OF = {

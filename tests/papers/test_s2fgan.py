@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -135,6 +136,7 @@ def test_course_size_fits_twice_into_what_ships():
         "critic_lr",
         "beta1",
         "warmup",
+        "sketch_last",
         "reach",
         "ramp",
         "single",
@@ -636,7 +638,7 @@ def test_a_resumed_training_is_the_same_training(tmp_path):
 
 
 def test_schedule():
-    game = small(ramp=0.4, reach=3.0, lr_drop=0.5)
+    game = small(ramp=0.4, reach=3.0, lr_drop=0.5, sketch_last=1.0)
     reaches = []
     for progress in (0.0, 0.1, 0.4, 0.9):
         game.set_progress(progress)
@@ -663,6 +665,34 @@ def test_until_the_warm_up_ends_nothing_is_edited_and_nobody_judged(variant):
     assert game.turns == ("discriminator", "generator") and game.reach_now == pytest.approx(game.reach / 2)
     assert "adv" in game.discriminator_loss(batch) and {"adv", "cls"} <= set(game.generator_loss(batch))
     assert [player.lr for player in game.players()] == [5e-3, 2e-3]
+
+
+def test_at_the_end_the_sketches_encoder_goes_on_alone():
+    """It follows the averages of the others, which stand still; and its own average forgets what was before."""
+    game = small(sketch_last=0.5, percept=0.0, ema_decay=0.9)
+    seen = {}
+
+    def validate(game, step):
+        seen[step] = {n: copy.deepcopy(m.state_dict()) for n, m in game.inference_networks().items()}
+        seen[step]["average of photo"] = copy.deepcopy(game.ema.averages["photo"])
+        return {}
+
+    play(game, 6, validate=validate, validate_every=1)
+    assert game.turns == ("generator",) * 8 and game.ending
+    same = {
+        n: all(torch.equal(v, seen[6][n][k]) for k, v in seen[4][n].items())
+        for n in ("photo", "mapping", "decoder")
+    }
+    assert all(same.values())
+    assert not all(torch.equal(v, seen[6]["sketch"][k]) for k, v in seen[4]["sketch"].items())
+    assert all(torch.equal(v, seen[6]["photo"][k]) for k, v in seen[3]["average of photo"].items())
+    assert not all(torch.equal(v, seen[3]["photo"][k]) for k, v in seen[3]["average of photo"].items())
+    assert game.ema.updates == 3
+    assert set(game.generator_loss(faces())) == {"sem", "domain"}
+    assert [game.lr_scale(p) for p in (0.5, 0.75)] == [1, 0.5]
+    pixels = small(sketch_last=0.5, semantic=False)  # whose sketches' encoder needs the decoder
+    pixels.set_progress(0.9)
+    assert not pixels.ending
 
 
 def test_a_warm_up_needs_something_to_learn():
