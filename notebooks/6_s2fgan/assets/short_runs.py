@@ -161,8 +161,8 @@ def main(rounds: int = ROUNDS) -> None:
         write(HERE / "short_runs_log.csv", log)
         sheet = faces.to_uint8(torch.cat(pictures, dim=1)[None])[0].permute(1, 2, 0).numpy()
         image = Image.fromarray(np.ascontiguousarray(sheet))
-        image = image.resize((image.width * 2, image.height * 2), Image.Resampling.LANCZOS)
-        image.save(HERE / "short_runs.jpg", quality=88)
+        image = image.resize((image.width * 3 // 2, image.height * 3 // 2), Image.Resampling.LANCZOS)
+        image.save(HERE / "short_runs.jpg", quality=80)
 
 
 if __name__ == "__main__":
