@@ -983,8 +983,8 @@ def build(
 
     `build("laptop", variant="dec")` is S2F-DEC.
     """
-    name = profile if isinstance(profile, str) else profile.name
-    if name != "paper":
+    settings = PROFILES.get(profile) if isinstance(profile, str) else profile
+    if settings is not None and settings.options:  # a course size; the paper's has none
         overrides = LAPTOP_OF.get(overrides.get("variant", "dis"), {}) | overrides
     return build_game(S2FGAN, PROFILES, profile, ATTRIBUTES if attributes is None else attributes, overrides)
 

@@ -33,7 +33,7 @@ class Known(TrueAnswer):
         self.calls = 0
 
     def attention(self, images, labels, target):
-        who = [self._number[image.numpy().tobytes()] for image in faces.to_uint8(images)]
+        who = self.known.find(images)
         mask = torch.zeros(len(images), 64, 64, dtype=torch.bool)
         for name, changed in zip(ATTRIBUTES, (target != labels).any(0).tolist(), strict=True):
             if changed:

@@ -11,7 +11,14 @@ import json
 import sys
 from pathlib import Path
 
-COLUMNS = ("accuracy", "region_psnr", "region_psnr_of_doing_nothing", "mask_ap", "leakage", "reconstruction_psnr")
+COLUMNS = (
+    "accuracy",
+    "region_psnr",
+    "region_psnr_of_doing_nothing",
+    "mask_ap",
+    "leakage",
+    "reconstruction_psnr",
+)
 
 
 def stages(runs: list[Path]) -> list[dict[str, str]]:
@@ -25,7 +32,9 @@ def stages(runs: list[Path]) -> list[dict[str, str]]:
         about = {"attribute": options["attributes"][0], **{k: options[k] for k in ("lambda_2", "cls_g")}}
         # of the first run its end is enough: what went before is a start from nothing
         for row in new[-1:] if run == runs[0] else [new[0], new[-1]]:
-            rows.append(about | {"step": row["step"]} | {c: f"{float(row[f'valid/{c}']):.3f}" for c in COLUMNS})
+            rows.append(
+                about | {"step": row["step"]} | {c: f"{float(row[f'valid/{c}']):.3f}" for c in COLUMNS}
+            )
         done = int(new[-1]["step"])
     return rows
 
