@@ -30,6 +30,8 @@ def open_notebook(page: Any, lab: Any, path: str) -> None:
     page.goto(f"{lab.url}/lab/tree/{path}?reset")
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(state="attached")
+    # The indicator is idle before there is a kernel, too; to run a cell then makes JupyterLab ask for one.
+    page.locator('#jp-main-statusbar :text("| Idle")').first.wait_for(timeout=180_000)
 
 
 def forget_outputs(path: Path) -> None:
@@ -57,10 +59,6 @@ def run_all(page: Any, seconds: float) -> None:
         if time.monotonic() > end:
             said = page.locator(".jp-OutputArea").all_inner_texts()
             pytest.fail(f"cells still to run after {seconds:.0f} s: {prompts}; {said}")
-        # On a crowded machine JupyterLab sometimes asks for the kernel that it is already starting.
-        select = page.locator('dialog:has-text("Select Kernel") button:text-is("Select")')
-        if select.count():
-            select.first.click()
         # The first press is sometimes lost just after the kernel starts; nothing has begun then.
         if not any("*" in text for text in prompts) and time.monotonic() - pressed > 5:
             page.locator('.lm-MenuBar-item:has-text("Run")').click()
