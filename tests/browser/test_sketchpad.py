@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_stroke_is_ink_and_changes_the_face(notebook: Any, pad: Any, pictures: P
     assert start > 500  # the sketch of a face
     stroke(notebook, pad, (0.15, 0.15), (0.85, 0.2), (0.85, 0.85))
     changed(notebook, pad, face)
-    assert "rgb(25" not in (
+    assert "rgb(25, 118, 210)" not in (
         pad.locator(".noUi-handle").evaluate_all(HANDLES)
     )  # no slider was taken for moved
     drawn = ink(pad)
@@ -128,12 +129,16 @@ def test_face_follows_the_pen_while_it_is_down(notebook: Any, pad: Any) -> None:
     picture(pad).evaluate(WATCH)
     box = pad.locator("canvas").bounding_box()
     notebook.mouse.move(box["x"] + 20, box["y"] + 20)
+    began = time.monotonic()
     notebook.mouse.down()
     for k in range(150):
         notebook.mouse.move(box["x"] + 20 + 1.8 * k, box["y"] + 20 + 60 * (k % 2))
+    seconds = time.monotonic() - began
     wait_for_quiet(notebook, 1500)
     faces = notebook.evaluate("window.loaded.length")
-    assert 1 <= faces < 75  # merged: far fewer faces than places
+    assert (
+        1 <= faces < min(150, seconds / 0.03 + 3)
+    )  # merged: fewer than places, and time for the ink between two
     notebook.mouse.up()
     notebook.keyboard.press("Control+z")
     print(f"\n150 places of the pen: {faces} faces")
