@@ -34,6 +34,7 @@ STYLE = """<style>
 .fedit-panel .fedit-thumb.fedit-chosen { box-shadow: 0 0 0 3px #1976d2; }
 .fedit-panel button:focus-visible, .fedit-panel .noUi-handle:focus-visible { outline: 2px solid #1976d2;
   outline-offset: 3px; }
+.fedit-panel canvas:focus { outline: 2px solid #1976d2; outline-offset: 1px; }
 .fedit-panel canvas { cursor: crosshair; border-radius: 4px; box-shadow: 0 0 0 1px var(--jp-border-color1, #bbb); }
 </style>"""
 

@@ -280,7 +280,8 @@ class SketchPad(WithSliders):
         )  # fmt: skip
 
         def button(text: str, icon: str, tooltip: str, action: Any) -> widgets.Button:
-            made = widgets.Button(description=text, icon=icon, tooltip=tooltip, layout=layout(width="82px"))
+            made = widgets.Button(description=text, icon=icon, tooltip=tooltip)
+            made.layout = layout(width="82px", flex="0 0 auto")
             made.on_click(lambda _: self._quietly(action))
             return made
 
@@ -607,9 +608,9 @@ def _every_slider(
         read = reading[attribute_index(editor.attributes, name)]
         nearest = min(strengths, key=lambda s: abs(s - read))
         notes.append([FRAME if s == nearest else "" for s in strengths])
-    title = f"{name_of(editor)}: every slider (framed: nearest to what it reads)"
+    title = "every slider (framed: as it reads)"
     names, columns = [readable(name) for name in attributes], [f"{s:g}" for s in strengths]
-    both = table([[_grey(sketch)], [drawn]], ["sketch, face"], None, 2)
+    both = table([[_grey(sketch)], [drawn]], ["sketch, face"], None, 2, title=name_of(editor))
     return beside([both, *ladder(rows, columns, names, notes, title)])
 
 
