@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -215,6 +216,12 @@ def test_moved_slider_stays_while_the_others_follow(editor):
     assert torch.equal(pad.target, pad.reading)
 
 
+def in_a_loop(coroutine):
+    """Run it in a thread of its own: a browser test before this one may have left its loop running here."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
+
+
 def test_pen_does_not_queue_faces(editor):
     """A hundred places of the pen, faster than faces: all of them are ink, few of them are faces."""
     pad = SketchPad(editor, width=320)
@@ -234,7 +241,7 @@ def test_pen_does_not_queue_faces(editor):
         await asyncio.sleep(0.2)
         assert pad.draws == follow + 1  # nothing is left over
 
-    asyncio.run(draw())
+    in_a_loop(draw())
     assert ink(pad)[15:17, 2:30].sum(0).min() > 0.25
     assert torch.equal(pad.face, editor.from_sketch(pad.sketch)[0])
 
@@ -246,7 +253,7 @@ def test_a_cell_sees_what_the_pen_just_drew(pad):
         face = pad.face  # before its time came
         assert torch.equal(face, pad.editor.from_sketch(pad.sketch)[0])
 
-    asyncio.run(draw())
+    in_a_loop(draw())
 
 
 def test_text_and_picture_for_a_notebook(editor):
