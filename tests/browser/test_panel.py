@@ -111,7 +111,9 @@ def test_quick_moves_do_not_queue(stub_notebook: Any, panel: Any) -> None:
     quick = number.inner_text()
     press(page, panel, "PageDown")
     press(page, panel, "PageUp")
-    page.wait_for_function("([b, quick]) => b.innerText === quick", arg=[number.element_handle(), quick])
+    # looked up anew each time: every answer of the kernel replaces the number's node
+    same = "([panel, quick]) => panel.querySelector('p b').innerText === quick"
+    page.wait_for_function(same, arg=[panel.element_handle(), quick])
     # The edit under way and one more are due after the last key, not forty. How long one takes here is measured
     # before and after: the machine may be busy with something else.
     press(page, panel, "PageDown")  # away from the end of the slider
