@@ -33,10 +33,11 @@ def find(
     Raises:
         ValueError: nothing fits; what could be named is listed.
     """
+    from fedit_lib import faces as world
     from fedit_lib import papers
 
     base, at, skill = name.rpartition("@")
-    if at and skill in ("clean", "wobbly", "poor"):
+    if at and skill in world.SKILLS:
         from fedit_lib.evaluation import FromSketches, exam
 
         editor = find(base, faces=faces, seed=seed, device=device, attributes=attributes)
@@ -44,7 +45,6 @@ def find(
     if name in papers.EDITORS:
         return papers.load_editor(name, device=device)
     if name in BASELINES:
-        from fedit_lib import faces as world
         from fedit_lib.evaluation import DoNothing, TrueAnswer, exam
 
         chosen = tuple(attributes or world.ATTRIBUTES)

@@ -28,7 +28,7 @@ def train(
     """Train a paper (returns its `History`) or ``"oracle"`` (returns the oracle). See ``fedit train --help``.
 
     start_from: the run folder of another training of the same paper. A fresh run begins with its weights, wherever
-    name and shape agree, instead of random ones.
+    name and shape agree, instead of random ones. One that resumes goes on from its own.
 
     Raises:
         ValueError: an unknown name, profile, source or attribute; the known ones are listed. Or a start from a run of
@@ -82,7 +82,7 @@ def train(
         settings = replace(settings, steps=steps)
     torch.manual_seed(seed)  # the weights that the game begins with
     game = paper.build(settings, attributes=attributes, **({"variant": variant} if variant else {}))
-    if start_from is not None:
+    if start_from is not None and not (resume and (out / "checkpoint.pt").exists()):
         _begin_with(game, name, Path(start_from))
     validate = _validation(paper, settings.size) if source == "procedural" and profile != "smoke" else None
     faces = load_source(
@@ -117,7 +117,10 @@ def train(
 
 
 def _begin_with(game: Any, name: str, run: Path) -> None:
-    """Gives the game the weights of another run of its paper, where name and shape agree, and says how many."""
+    """Gives the game the weights of another run of its paper, where name and shape agree, and says how many.
+
+    Raises ValueError for a run of another paper, or one of which nothing fits.
+    """
     other_name, other, state = load_checkpoint(run / "checkpoint.pt")
     if other_name != name:
         raise ValueError(
@@ -125,6 +128,10 @@ def _begin_with(game: Any, name: str, run: Path) -> None:
         )
     own = game.state_dict()
     taken = {k: v for k, v in other.state_dict().items() if k in own and own[k].shape == v.shape}
+    if not taken:
+        raise ValueError(
+            f"no tensor of {run} fits this game of {name}: start from nothing, or from another run"
+        )
     game.load_state_dict(own | taken)
     print(f"starts with {len(taken)} of its {len(own)} tensors from {run} (round {state['step']:,})")
 

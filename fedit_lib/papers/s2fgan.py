@@ -508,6 +508,8 @@ class S2FGAN(Game):
     lr: learning rate; critic_lr: that of F, or None for the same; beta1: Adam's memory of earlier gradients;
     lr_drop: the part of the training after which the rates fall to a tenth (1: never).
     sem, domain, percept, rec, attribute, ortho, edit, inverse: weights; None is the released code's, see WEIGHTS.
+    read: weight of ||E_s(S) W*^T - u||^2, which neither paper nor code has: L_sem counts all of a code's numbers alike,
+    and the few along W are what the sliders start from.
     cls: weight of F's classification of painted faces; at 0 it has no classifier. noise: standard deviation of the
     Gaussian noise on every picture that the classifier is shown. r1: gamma; r1_every: rounds between two penalties.
     ema_decay: of the average of everything that an editor needs, or None; the code's forgets half in 310 rounds.
@@ -555,6 +557,7 @@ class S2FGAN(Game):
         ortho: float | None = None,
         edit: float | None = None,
         inverse: float | None = None,
+        read: float = 0.0,
         cls: float = 0.0,
         noise: float = 0.0,
         r1: float = 1.0,
@@ -580,7 +583,7 @@ class S2FGAN(Game):
                     f"{VARIANTS[variant].split(':')[0]} has no term {name!r}: leave its weight out"
                 )
             weights[name] = released if weight is None else weight
-        counts = {"reach": reach, "step": step, "cls": cls, "noise": noise, "r1": r1, **weights}
+        counts = {"reach": reach, "step": step, "read": read, "cls": cls, "noise": noise, "r1": r1, **weights}
         if wrong := [name for name, number in counts.items() if number is not None and number < 0]:
             raise ValueError(f"{wrong[0]} is {counts[wrong[0]]}; it must be 0 or more")
         if noise and not cls:
@@ -604,7 +607,7 @@ class S2FGAN(Game):
             "injected": injected, "frozen_w": frozen_w, "semantic": semantic, "reach": reach, "warmup": warmup,
             "ramp": ramp, "sketch_last": sketch_last,
             "single": single, "step": step, "lr": lr, "critic_lr": critic_lr, "beta1": beta1,
-            "lr_drop": lr_drop, **weights, "cls": cls, "noise": noise, "r1": r1, "r1_every": r1_every,
+            "lr_drop": lr_drop, **weights, "read": read, "cls": cls, "noise": noise, "r1": r1, "r1_every": r1_every,
             "ema_decay": ema_decay,
         }  # fmt: skip
         self.attributes, self.size, self.variant, self.weights = attributes, size, variant, weights
@@ -615,7 +618,8 @@ class S2FGAN(Game):
             warmup,
             ramp,
         )
-        self.single, self.cls, self.noise, self.r1, self.r1_every = single, cls, noise, r1, r1_every
+        self.single, self.read, self.cls, self.noise = single, read, cls, noise
+        self.r1, self.r1_every = r1, r1_every
         self.lr, self.critic_lr = lr, lr if critic_lr is None else critic_lr
         self.beta1, self.lr_drop, self.ema_decay, self.sketch_last = beta1, lr_drop, ema_decay, sketch_last
         self.ending = False
@@ -694,6 +698,7 @@ class S2FGAN(Game):
             return {
                 "sem": w["sem"] * semantic_loss(r, r_sketch),
                 "domain": w["domain"] * domain_loss(self.judge, r, r_sketch),
+                **self._reading(r_sketch, u),
             }
         a = self._intensities(labels)
         r, r_sketch = self.photo_encoder(images), self.sketch_encoder(sketches)
@@ -704,6 +709,7 @@ class S2FGAN(Game):
         terms = {
             "rec": w["rec"] * F.l1_loss(again.float(), images),
             "domain": w["domain"] * domain_loss(self.judge, r, r_sketch),
+            **self._reading(r_sketch, u),
         }
         if w["percept"]:
             with torch.no_grad():
@@ -732,6 +738,12 @@ class S2FGAN(Game):
             terms["_reads"] = ((self.mapping.read(r) > 0) == (u > 0)).float().mean()
         return terms
 
+    def _reading(self, r_sketch: Tensor, u: Tensor) -> dict[str, Tensor]:
+        """E_s's readings against u if `read` asks for it; in the log "_sketch_reads", the part that is right."""
+        read = r_sketch.float() @ self.mapping.w.detach().float().T
+        terms = {"_sketch_reads": ((read > 0) == (u > 0)).float().mean()}
+        return terms | ({"read": self.read * attribute_loss(read, u)} if self.read else {})
+
     def _classify(self, x: Tensor) -> Tensor:
         """F's logits on x under `noise`: faint patterns drown in it, glasses do not."""
         return self.discriminator.classify(x + self.noise * torch.randn_like(x) if self.noise else x)
@@ -757,7 +769,7 @@ class S2FGAN(Game):
 
     def set_progress(self, progress: float) -> None:
         """Who plays now, and how far edits reach: 0 until `warmup`, then linearly to `reach` in the part `ramp`."""
-        ends = progress >= self.sketch_last and self.semantic
+        ends = self._ends(progress)
         if ends and not self.ending:
             self._stand_still()
         self.warming, self.ending = progress < self.warmup, ends
@@ -769,6 +781,10 @@ class S2FGAN(Game):
             0.0 if self.warming else self.reach * (min(since / self.ramp, 1.0) if self.ramp else 1.0)
         )
 
+    def _ends(self, progress: float) -> bool:
+        """Whether E_s goes on alone at this progress. Without L_sem it has nothing to learn from alone."""
+        return self.semantic and self.sketch_last < 1 and progress >= self.sketch_last
+
     def _stand_still(self) -> None:
         """E_i, M and D become what an editor will have of them, their averages; E_s begins a new average."""
         if self.ema is not None:
@@ -778,7 +794,7 @@ class S2FGAN(Game):
 
     def lr_scale(self, progress: float) -> float:
         """1 until `lr_drop` of the training, then a tenth; after `sketch_last` from 1 to 0. (The code: always 1.)"""
-        if progress >= self.sketch_last:
+        if self._ends(progress):
             return (1 - progress) / (1 - self.sketch_last)
         return 1.0 if progress < self.lr_drop else 0.1
 
@@ -870,9 +886,7 @@ class Sketched(FaceSet):
         return self if moved is self else Sketched(moved, self.sketches)
 
 
-def arrange(
-    faces: FaceSet, sketches: Tensor | None = None, skills: Sequence[str] = ("clean", "wobbly", "poor")
-) -> Sketched:
+def arrange(faces: FaceSet, sketches: Tensor | None = None, skills: Sequence[str] = world.SKILLS) -> Sketched:
     """The faces with a sketch each of every skill, drawn once, as this game wants them.
 
     sketches: uint8 (N, k, S, S) for photographs, whose sketches the face world cannot draw. Raises ValueError if there

@@ -156,6 +156,8 @@ def test_a_run_may_start_from_another_of_its_paper(run: Path, tmp_path: Path, ca
     assert gone[warm] < 0.5 * gone[fresh]  # one round from where the other stopped
     said = capsys.readouterr().out
     assert "starts with" in said and f"(round {state['step']})" in said
+    runs.train("attgan", out=warm, start_from=run, **(options | {"steps": 2}))
+    assert "starts with" not in capsys.readouterr().out  # it goes on from its own
     # what depends on the number of attributes has another shape, and begins at random
     with pytest.raises(ValueError, match="attgan; a training of fader"):
         runs.train("fader", profile="smoke", out=tmp_path / "other", device="cpu", start_from=run)

@@ -46,7 +46,7 @@ def small(variant: str = "dis", eyes: bool = True, **options) -> S2FGAN:
     """A small game with the released code's weights and rates, and the classifier."""
     torch.manual_seed(0)
     weights = {name: weight for name, weight in s2fgan.WEIGHTS[variant].items() if weight is not None}
-    options = weights | {"lr": 2e-3, "critic_lr": None, "beta1": 0.0, "cls": 1.0} | options
+    options = weights | {"lr": 2e-3, "critic_lr": None, "beta1": 0.0, "cls": 1.0, "read": 0.0} | options
     game = s2fgan.build("smoke", attributes=NAMES, variant=variant, **options)
     if eyes:  # two sizes of features, at a fraction of the oracle's cost
         game.see_with(
@@ -688,11 +688,32 @@ def test_at_the_end_the_sketches_encoder_goes_on_alone():
     assert all(torch.equal(v, seen[6]["photo"][k]) for k, v in seen[3]["average of photo"].items())
     assert not all(torch.equal(v, seen[3]["photo"][k]) for k, v in seen[3]["average of photo"].items())
     assert game.ema.updates == 3
-    assert set(game.generator_loss(faces())) == {"sem", "domain"}
+    assert set(game.generator_loss(faces())) == {"sem", "domain", "_sketch_reads"}
     assert [game.lr_scale(p) for p in (0.5, 0.75)] == [1, 0.5]
-    pixels = small(sketch_last=0.5, semantic=False)  # whose sketches' encoder needs the decoder
+    pixels = small(sketch_last=0.5, lr_drop=1.0, semantic=False)  # whose sketches' encoder needs the decoder
     pixels.set_progress(0.9)
     assert not pixels.ending
+    assert [pixels.lr_scale(p) for p in (0.5, 0.9)] == [1, 1], "nothing ends, so no rate falls"
+    assert small(sketch_last=1.0).lr_scale(1.0) == 0.1, "no part is left to divide by"
+
+
+def test_reading_of_sketches_is_taught_where_it_is_asked_for():
+    """The extra term is ||E_s(S) W*^T - u||^2: it moves E_s, and W and E_i not at all."""
+    batch = faces()
+    assert "read" not in small(percept=0.0).generator_loss(batch)
+    torch.manual_seed(0)
+    game = small(percept=0.0, read=2.0)
+    term = game.generator_loss(batch)["read"]
+    by_hand = (
+        (game.sketch_encoder(batch.sketches) @ game.mapping.w.T - (2 * batch.labels - 1)).square().mean()
+    )
+    assert torch.allclose(term, 2 * by_hand)
+    term.backward()
+    assert game.mapping.w.grad is None
+    assert all(p.grad is None for p in game.photo_encoder.parameters())
+    assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in game.sketch_encoder.parameters())
+    with pytest.raises(ValueError, match="read is -1"):
+        small(read=-1.0)
 
 
 def test_a_warm_up_needs_something_to_learn():

@@ -7,7 +7,6 @@ digits_wrong_y.jpg (above: with the term, below: without; a column a digit, from
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from fedit_lib.course.digits import DigitReader, Digits, draw_digits, train_digits
+from fedit_lib.data.files import write_table
 
 SEEDS, EVERY, ROWS = (0, 1, 2), 150, 4
 HERE = Path(__file__).parent
@@ -46,10 +46,7 @@ def main(steps: int = 600) -> None:
             print(rows[-1], round(history.seconds, 1), "s", flush=True)
             if seed == 0:
                 shown.append(picture(draw_digits(game.generator, torch.arange(10).repeat(ROWS), seed=1)))
-    with open(HERE / "digits_wrong_y.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(HERE / "digits_wrong_y.csv", rows)
     sheet = torch.cat([shown[0], torch.ones(6, 160), shown[1]])
     image = Image.fromarray(((sheet + 1) * 127.5).round().byte().numpy())
     image.resize((image.width * 4, image.height * 4), Image.Resampling.NEAREST).save(

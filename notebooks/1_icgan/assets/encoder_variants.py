@@ -8,7 +8,6 @@ E_y(x)) as in the paper and G(E_z(x), y) with their labels. Without RUN_FOLDER t
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from fedit_lib.data import procedural
+from fedit_lib.data.files import write_table
 from fedit_lib.papers import icgan, load_editor
 from fedit_lib.papers.icgan import ENCODERS, Encoders, generated_set, label_code, y_loss, z_loss
 from fedit_lib.training import fast_precision
@@ -87,10 +87,7 @@ def main(rounds: int = 500, run: str | None = None) -> None:
             row = {"encoders": kind, "seed": seed, "rounds": rounds, "parameters": count}
             rows.append(row | {k: round(v, 4) for k, v in measure(editor, unseen, people).items()})
             print(rows[-1], flush=True)
-            with open(Path(__file__).with_name("encoder_variants.csv"), "w", newline="") as file:
-                writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
+            write_table(Path(__file__).with_name("encoder_variants.csv"), rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ dB), for 300 people of the "valid" split. Averaged weights, batch statistics mea
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from fedit_lib import faces
 from fedit_lib.course.runs import load_checkpoint
 from fedit_lib.data import procedural
+from fedit_lib.data.files import write_table
 from fedit_lib.evaluation import Exam, load_oracle
 from fedit_lib.evaluation.probe import probe_accuracy
 from fedit_lib.papers import fader
@@ -52,9 +52,6 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     rows = [probed(checkpoint) for checkpoint in sys.argv[1:]]
-    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(Path(__file__).with_suffix(".csv"), rows)
     for row in rows:
         print(row)

@@ -9,7 +9,6 @@ Writes short_runs.csv (a row a run) and short_runs.jpg (a row a run, see `pictur
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from fedit_lib.data import FaceSet, procedural
+from fedit_lib.data.files import write_table
 from fedit_lib.evaluation import Exam, load_oracle
 from fedit_lib.evaluation.metrics import psnr
 from fedit_lib.evaluation.probe import probe_accuracy
@@ -96,10 +96,7 @@ def main(rounds: int = ROUNDS) -> None:
         rows.append(row | measured(editor, exam))
         pictures.append(picture(editor, exam))
         print(rows[-1], flush=True)
-        with (HERE / "short_runs.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(HERE / "short_runs.csv", rows)
         sheet = to_uint8(torch.cat(pictures, dim=1)[None])[0].permute(1, 2, 0).numpy()
         big = Image.fromarray(np.ascontiguousarray(sheet))
         big = big.resize((big.width * 2, big.height * 2), Image.Resampling.LANCZOS)

@@ -12,7 +12,6 @@ of the averaged weights with batch statistics measured on 640 training faces:
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import torch
 from fedit_lib import faces
 from fedit_lib.course.runs import load_checkpoint
 from fedit_lib.data import procedural
+from fedit_lib.data.files import write_table
 from fedit_lib.evaluation import Exam, load_oracle
 from fedit_lib.papers import attgan
 
@@ -66,9 +66,6 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     rows = [asked(checkpoint) for checkpoint in sys.argv[1:]]
-    with Path(__file__).with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(Path(__file__).with_suffix(".csv"), rows)
     for row in rows:
         print(row)

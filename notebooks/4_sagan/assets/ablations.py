@@ -12,7 +12,6 @@ The runs: "paper"; "no_own" (lambda_2 = 0); "no_mask" (G = F_m); "residual" (G =
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from fedit_lib.data import procedural
+from fedit_lib.data.files import write_table
 from fedit_lib.evaluation import Exam, evaluate, load_oracle
 from fedit_lib.evaluation.metrics import average_precision
 from fedit_lib.faces import to_float, to_uint8
@@ -104,10 +104,7 @@ def row_of(editor: SaGANEditor, exam: Exam, people: int = 3) -> Tensor:
 
 
 def save(name: str, rows: list[dict[str, Any]], pictures: list[Tensor]) -> None:
-    with (HERE / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table((HERE / f"{name}.csv"), rows)
     sheet = to_uint8(torch.cat(pictures, dim=1)[None])[0].permute(1, 2, 0).numpy()
     image = Image.fromarray(np.ascontiguousarray(sheet))
     image = image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)

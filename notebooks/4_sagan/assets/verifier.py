@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from fedit_lib import faces, load_editor
+from fedit_lib.data.files import write_table
 from fedit_lib.evaluation.exam import draw
 from fedit_lib.evaluation.verifier import Fisherfaces, Lineup, album, edited_copies, flipped, train_verifier
 
@@ -70,10 +71,7 @@ def main(*names: str) -> None:
             for kind, found in lineup.scores(verifier).items():
                 row = {"verifier": name, "arm": arm, "seed": seed, "pairs": kind, "pictures": len(identity)}
                 rows.append(row | {measure: round(value, 4) for measure, value in found.items()})
-        with TABLE.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(TABLE, rows)
     for name in dict.fromkeys(row["verifier"] for row in rows):
         for arm in ARMS:
             report([row for row in rows if row["verifier"] == name], arm)

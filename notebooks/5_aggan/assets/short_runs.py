@@ -13,7 +13,6 @@ run, see `picture`) beside this file. Equal rounds, equal seeds, Eyeglasses. The
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from fedit_lib.data import procedural
+from fedit_lib.data.files import write_table
 from fedit_lib.evaluation import Exam, evaluate, load_oracle
 from fedit_lib.faces import to_float, to_uint8
 from fedit_lib.papers import aggan
@@ -94,13 +94,6 @@ def picture(editor: AGGANEditor, exam: Exam) -> Tensor:
     return torch.cat([column[i] for i in range(len(who)) for column in columns], dim=2)
 
 
-def write(path: Path, rows: list[dict[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main(rounds: int = ROUNDS) -> None:
     exam = Exam(PEOPLE, 0, SIZE, split="valid")
     rows, log, pictures = [], [], []
@@ -116,8 +109,8 @@ def main(rounds: int = ROUNDS) -> None:
         ]
         pictures.append(picture(editor, exam))
         print(rows[-1], flush=True)
-        write(HERE / "short_runs.csv", rows)
-        write(HERE / "short_runs_log.csv", log)
+        write_table(HERE / "short_runs.csv", rows)
+        write_table(HERE / "short_runs_log.csv", log)
         sheet = to_uint8(torch.cat(pictures, dim=1)[None])[0].permute(1, 2, 0).numpy()
         big = Image.fromarray(np.ascontiguousarray(sheet))
         big = big.resize((big.width * 2, big.height * 2), Image.Resampling.LANCZOS)

@@ -21,7 +21,6 @@ Writes beside this file, after every run:
 
 from __future__ import annotations
 
-import csv
 import sys
 import time
 from pathlib import Path
@@ -35,6 +34,7 @@ from torch import Tensor
 
 from fedit_lib import faces
 from fedit_lib.data import procedural
+from fedit_lib.data.files import write_table
 from fedit_lib.evaluation import Exam, FromSketches, evaluate, load_oracle
 from fedit_lib.papers import s2fgan
 from fedit_lib.papers.s2fgan import S2FGANEditor, Sketched
@@ -122,13 +122,6 @@ def picture(editor: S2FGANEditor, exam: Exam, people: int = 2) -> Tensor:
     return torch.cat([column[i] for i in range(people) for column in columns], dim=2)
 
 
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def main(rounds: int = ROUNDS) -> None:
     exam, oracle = Exam(PEOPLE, 0, SIZE, split="valid"), load_oracle("a")
     people = s2fgan.arrange(procedural(FACES, size=SIZE, attributes=NAMES))
@@ -157,8 +150,8 @@ def main(rounds: int = ROUNDS) -> None:
             history.steps, terms["generator/_off"], terms["generator/_reads"], strict=True
         ):
             log.append({"run": name, "round": step, "off_diagonal": round(off, 4), "reads": round(reads, 4)})
-        write(HERE / "short_runs.csv", rows)
-        write(HERE / "short_runs_log.csv", log)
+        write_table(HERE / "short_runs.csv", rows)
+        write_table(HERE / "short_runs_log.csv", log)
         sheet = faces.to_uint8(torch.cat(pictures, dim=1)[None])[0].permute(1, 2, 0).numpy()
         image = Image.fromarray(np.ascontiguousarray(sheet))
         image = image.resize((image.width * 3 // 2, image.height * 3 // 2), Image.Resampling.LANCZOS)
