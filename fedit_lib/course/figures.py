@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from fedit_lib import faces, load_editor
+from fedit_lib import faces, load_editor, papers
 from fedit_lib.course.paths import course_root
 from fedit_lib.data.files import atomic_path
-from fedit_lib.interactive import strip
+from fedit_lib.interactive import pictures, strip
 
 
 def crowd(rows: int = 3, columns: int = 10, size: int = 96) -> Image.Image:
@@ -39,9 +39,9 @@ def counterfactuals(people: int = 4, size: int = 96) -> Image.Image:
         flipped = 1 - who.labels([name])[:, 0]
         strength = torch.where(flipped > 0.5, faces.TYPICAL[1], faces.TYPICAL[0])
         rows.append(faces.render_uint8(who.with_attribute(name, strength), size))
-    pictures = torch.stack(rows, 1).flatten(0, 1)
+    drawn = torch.stack(rows, 1).flatten(0, 1)
     captions = ["as they are", *(f"change {name}" for name in names)] * (people - 1)
-    return faces.show(pictures, columns=len(rows), labels=[""] * len(captions) + ["as they are", *names])
+    return faces.show(drawn, columns=len(rows), labels=[""] * len(captions) + ["as they are", *names])
 
 
 def sliders(
@@ -64,7 +64,22 @@ def sliders(
     return page
 
 
-FIGURES = {"crowd": crowd, "counterfactuals": counterfactuals, "sliders": sliders}
+def side_by_side(attribute: str = "Eyeglasses", count: int = 6) -> Image.Image:
+    """One attribute of the same held-out people, by every shipped editor, under the true answer."""
+    editors = {}
+    for name in papers.EDITORS:
+        editor = load_editor(name, device="cpu")
+        editors[editor.name] = editor
+    people = faces.sample(count, seed=2_000_500, correlated=False)
+    return pictures.side_by_side(editors, people, attribute, scale=2)
+
+
+FIGURES = {
+    "crowd": crowd,
+    "counterfactuals": counterfactuals,
+    "sliders": sliders,
+    "side_by_side": side_by_side,
+}
 
 
 def main() -> None:

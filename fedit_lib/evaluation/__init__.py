@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .baselines import DoNothing, TrueAnswer
 from .board import Leaderboard, leaderboard
+from .entanglement import SideEffects, side_effects
 from .exam import Exam, exam
 from .oracle import Oracle, load_oracle
 from .protocol import OracleWarning, evaluate
@@ -27,9 +28,11 @@ __all__ = [
     "Oracle",
     "OracleWarning",
     "Scores",
+    "SideEffects",
     "TrueAnswer",
     "evaluate",
     "exam",
     "leaderboard",
     "load_oracle",
+    "side_effects",
 ]

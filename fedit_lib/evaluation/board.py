@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     "accuracy", "accuracy_b", "preservation", "counterfactual_psnr", "region_psnr", "region_psnr_of_doing_nothing",
     "leakage", "reconstruction_psnr", "slider_rank", "slider_reach", "mask_ap", "mask_iou", "fid",
-    "parameters", "ms_per_edit",
+    "parameters", "ms_per_edit", "training_seconds",
 )  # fmt: skip
 
 
@@ -123,7 +123,10 @@ class Leaderboard:
 
     def to_dict(self) -> dict[str, Any]:
         """{"by", "attributes", "editors": [{"name", metric: number or None, ...}, best first]}."""
-        rows = [{"name": n, **{m: self.value(n, m) for m in (*METRICS, "accuracy_b")}} for n in self.order]
+        rows = [
+            {"name": n, **{m: self.value(n, m) for m in (*METRICS, "accuracy_b", "training_seconds")}}
+            for n in self.order
+        ]
         return {"by": self.by, "attributes": list(self.attributes), "editors": rows}
 
     def to_json(self, path: str | Path | None = None) -> str:

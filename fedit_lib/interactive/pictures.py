@@ -8,7 +8,7 @@ not what a smoothing filter made of it.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from fedit_lib import faces
 from fedit_lib.data import check_images, check_labels
 from fedit_lib.faces import HIDDEN_BY, check_attributes, rivals, to_uint8, without_hidden
 
-__all__ = ["difference", "encode", "sheet", "strip", "to_pil"]
+__all__ = ["difference", "encode", "sheet", "side_by_side", "strip", "to_pil"]
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 GAP = 4  # pixels between two tiles
@@ -192,6 +192,50 @@ def sheet(
             notes.append(None)
     columns = ["input", "recon-\nstruction", *(n.replace("_", "\n") for n in names)]
     return table(rows, columns, heads, scale, notes)
+
+
+def side_by_side(
+    editors: Mapping[str, Any],
+    people: Any,
+    attribute: str,
+    strength: float | None = None,
+    scale: int | None = None,
+) -> Image.Image:
+    """One attribute of the same people, by several editors: a column a person; input, true answer, a row an editor.
+
+    editors: those that do not have the attribute are left out. people: of the face world. strength: where everyone's
+    attribute goes, 0 absent, 1 present; by default everyone's is flipped. Raises UnknownAttribute, and ValueError if
+    no editor has the attribute, or theirs are pictures of different sizes.
+    """
+    check_attributes([attribute])
+    able = {name: editor for name, editor in editors.items() if attribute in editor.attributes}
+    if not able:
+        raise ValueError(f"none of {', '.join(editors) or 'no editors'} edits {attribute}")
+    sizes = {int(getattr(editor, "size", 64)) for editor in able.values()}
+    if len(sizes) > 1:
+        raise ValueError(f"the editors' pictures have different sizes: {', '.join(map(str, sorted(sizes)))}")
+    now = people.labels([attribute])[:, 0].cpu()
+    goal = 1 - now if strength is None else torch.full_like(now, float(strength))
+    images = faces.render(people, size=sizes.pop()).cpu()
+    truth = [
+        faces.render(
+            true_answer(people[i : i + 1], [attribute], now[i : i + 1], goal[i : i + 1]), images.shape[-1]
+        )[0]
+        for i in range(len(people))
+    ]
+    rows, heads = [list(images), truth], ["input", "truth"]
+    for name, editor in able.items():
+        labels = people.labels(editor.attributes).cpu()
+        target = torch.stack(
+            [asked(own, editor.attributes, attribute, float(s)) for own, s in zip(labels, goal, strict=True)]
+        )
+        made = editor.edit(images, labels, without_hidden(labels, target, editor.attributes))
+        rows.append(list(made.detach().float().cpu()))
+        heads.append(name)
+    notes = [["+" if g > n else "-" if g < n else "" for g, n in zip(goal, now, strict=True)]]
+    return table(
+        rows, [""] * len(people), heads, scale, [None, *notes, *[None] * len(able)], title=readable(attribute)
+    )
 
 
 def _batched(editor: Any, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,123 @@
+"""Several editors under one slider: the same people, the same question, the true answer above them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ipywidgets as widgets
+from PIL import Image
+
+from fedit_lib import faces
+
+from .base import STYLE, Live, check_range, check_strength
+from .pictures import encode, readable, side_by_side
+
+__all__ = ["Comparison"]
+
+
+class Comparison(Live):
+    """One attribute and one strength for all: a row an editor, a column a person, see `side_by_side`.
+
+        editors = {name: load_editor(name) for name in ("attgan", "sagan")}
+        board = Comparison(editors, faces.sample(6, seed=2_000_000))
+        board                          # as the last line of a cell: shows it
+        board.set("Smiling", 1.0)      # what a hand does with the controls, for the next cell
+
+    editors: as for `side_by_side`; those that lack the chosen attribute have no row. people: of the face world.
+    attributes: those to choose from (default: all that any editor has, those of most editors first).
+    start, stop, step: range of the slider; 0 is absent, 1 present. fallback: also put a picture into the cell's output.
+
+    Raises ValueError without editors or people or for a range that does not fit, UnknownAttribute for an attribute that
+    no editor has.
+    """
+
+    def __init__(
+        self,
+        editors: Mapping[str, Any],
+        people: Any,
+        *,
+        attributes: Sequence[str] | None = None,
+        start: float = 0.0,
+        stop: float = 1.0,
+        step: float = 0.05,
+        fallback: bool = True,
+    ) -> None:
+        check_range(start, stop, step)
+        if not editors or not len(people):
+            raise ValueError("a comparison needs at least one editor and one person")
+        self.editors, self.people = dict(editors), people
+        every = [name for editor in self.editors.values() for name in editor.attributes]
+        known = tuple(sorted(dict.fromkeys(every), key=lambda name: -every.count(name)))
+        self.attributes = known if attributes is None else tuple(attributes)
+        faces.check_attributes(self.attributes, known)
+        self._with_fallback = fallback
+        self.picture: Image.Image | None = None  # what is shown now
+        super().__init__(self._build(start, stop, step))
+        self.add_class("fedit-panel").add_class("fedit-comparison")
+        self._edit()
+        self._raise()
+
+    @property
+    def attribute(self) -> str:
+        """Which attribute everyone is edited in."""
+        return self._attribute.value
+
+    @property
+    def strength(self) -> float:
+        """Where everyone's attribute goes: 0 absent, 1 present."""
+        return self.slider.value
+
+    def set(self, attribute: str, strength: float | None = None) -> None:
+        """Choose an attribute and, if given, a strength. Raises UnknownAttribute, ValueError outside the range."""
+        faces.check_attributes([attribute], self.attributes)
+        value = self.strength if strength is None else strength
+        check_strength(attribute, value, self.slider)
+        with self._hold():
+            self._attribute.value, self.slider.value = attribute, value
+        self._raise()
+
+    def fallback(self, strengths: Sequence[float] = ()) -> Image.Image:
+        """What is shown, for a page where no kernel runs."""
+        return self.picture
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(self.editors)}; {self.attribute}={self.strength:.2f})"
+
+    def _build(self, start: float, stop: float, step: float) -> list[widgets.Widget]:
+        layout = widgets.Layout
+        self._attribute = widgets.Dropdown(
+            options=[(readable(name), name) for name in self.attributes], description="Attribute",
+            style={"description_width": "64px"}, layout=layout(width="280px"),
+        )  # fmt: skip
+        self.slider = widgets.FloatSlider(
+            value=1.0, min=start, max=stop, step=step, description="Strength", readout_format=".2f",
+            style={"description_width": "64px"}, layout=layout(flex="1 1 260px", max_width="420px"),
+        )  # fmt: skip
+        for control in (self._attribute, self.slider):
+            control.observe(lambda _: self._moved(), "value")
+        self._picture = widgets.Image(
+            format="jpeg", layout=layout(max_width="100%", height="auto", margin="6px 0 0 0")
+        )
+        self._picture.layout.object_fit = "contain"
+        self._message = widgets.HTML(layout=layout(display="none"))
+        row = widgets.HBox(
+            [self._attribute, self.slider], layout=layout(flex_flow="row wrap", overflow="visible")
+        )
+        return [widgets.HTML(STYLE), row, self._message, self._picture]
+
+    def _moved(self) -> None:
+        with self._hold():
+            self._stale = True
+
+    def _edit(self) -> None:
+        self._stale = False
+        try:
+            self.picture = side_by_side(self.editors, self.people, self.attribute, self.strength)
+        except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
+            self._failure = error
+            self._say(f"{type(error).__name__}: {error}")
+            return
+        self._failure = None
+        self._say("")
+        self._picture.value = encode(self.picture, crisp=True)
