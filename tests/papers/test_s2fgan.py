@@ -124,7 +124,7 @@ def test_paper_profile_is_the_constructor_default():
     assert set(s2fgan.ATTRIBUTES) < set(world.ATTRIBUTES) and len(s2fgan.ATTRIBUTES) == 12
 
 
-def test_course_size_fits_twice_into_what_ships():
+def test_course_size_fits_into_what_ships():
     with torch.device("meta"):
         paper, games = s2fgan.build("paper"), [s2fgan.build("laptop", variant=v) for v in s2fgan.VARIANTS]
     changed = {k for k, v in games[0].config().items() if v != paper.config()[k]}
@@ -143,10 +143,9 @@ def test_course_size_fits_twice_into_what_ships():
         "lr_drop",
         "ema_decay",
     }
-    assert changed <= sizes | schedule | {"rec", "percept", "attribute", "cls", "noise"}
-    assert (
-        2 * sum(count_parameters(*game.inference_networks().values()) for game in games) < 8_000_000
-    )  # fp16, bytes
+    assert changed <= sizes | schedule | {"rec", "percept", "attribute", "read", "cls", "noise"}
+    for game in games:  # fp16, bytes
+        assert 2 * count_parameters(*game.inference_networks().values()) < 8_000_000
 
 
 # -------------------------------------------------------------------------------------------- networks

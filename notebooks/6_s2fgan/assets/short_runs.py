@@ -44,7 +44,14 @@ HERE = Path(__file__).parent
 NAMES = ("Eyeglasses", "Bangs", "No_Beard", "Male", "Chubby", "Pale_Skin")
 SIZE, FACES, ROUNDS, PEOPLE, BATCH, SLIDERS = 32, 2000, 1000, 100, 16, 40
 GAME = {"style": 64, "width": 16, "widest": 48, "sketch_width": 8, "d_width": 16, "pooled": 192}
-GAME |= {"hidden": 8, "mapping_blocks": 2, "ema_decay": 0.99, "lr_drop": 0.85, "sketch_last": 1.0}
+GAME |= {
+    "hidden": 8,
+    "mapping_blocks": 2,
+    "ema_decay": 0.99,
+    "lr_drop": 0.85,
+    "sketch_last": 1.0,
+    "read": 0.0,
+}
 RUNS: dict[str, dict[str, Any]] = {
     "dis": {},
     "dis, W frozen": {"frozen_w": True},
