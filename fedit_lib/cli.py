@@ -81,10 +81,10 @@ def train(
         Path | None, typer.Option(help="Run folder of the same paper whose weights to begin with.")
     ] = None,
 ) -> None:
-    """Train a model; stop it with Ctrl-C, call it again, and it goes on where it was."""
+    """Train a model; stop it with Ctrl-C (exit code 130), call it again, and it goes on where it was."""
     from fedit_lib.course import runs
 
-    history = runs.train(
+    trained = runs.train(
         name,
         profile=profile,
         source=source,
@@ -99,7 +99,14 @@ def train(
         start_from=start_from,
         variant=variant,
     )
-    typer.echo(history)
+    from fedit_lib.training.support import is_first_process
+
+    if is_first_process():
+        typer.echo(trained)
+    if getattr(trained, "history", trained).interrupted:  # an oracle has its history in it
+        if is_first_process():
+            typer.secho("interrupted: the same command goes on from there", fg="yellow", err=True)
+        raise typer.Exit(130)
 
 
 @app.command()
