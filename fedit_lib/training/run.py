@@ -147,12 +147,12 @@ class Run:
         Of as many batches, but no more than there were rounds: a try of three rounds should take no longer than they.
         """
         before = support.random_state(self.fabric.device)
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(self.fabric.global_rank)
         try:
             self.game.settle(
                 lambda: self.faces.draw(self.batch_size, generator, self.flip), min(batches, self.step)
             )
-            if self.game.ema is not None:  # each process drew noise of its own
+            if self.game.ema is not None:  # each process measured pictures of its own
                 support.average_over_processes(self.fabric, self.game.ema.statistics())
         finally:
             support.restore_random_state(before, self.fabric.device)

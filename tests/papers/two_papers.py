@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import torch
-import typer
 
 from fedit_lib.cli import app
 from fedit_lib.data import FaceSet
@@ -37,9 +36,8 @@ def train(name: str, folder: str) -> None:
     FaceSet.batch, Run.close = watched_batch, watched_close
     words = ["train", name, "--profile", "smoke", "--device", "cpu", "--precision", "32-true", "--steps", "4"]
     try:
-        app([*words, "--out", str(FOLDER / folder)], standalone_mode=False)
-    except typer.Exit as done:
-        print(f"exit {done.exit_code}")
+        if code := app([*words, "--out", str(FOLDER / folder)], standalone_mode=False):
+            print(f"exit {code}")
     finally:
         FaceSet.batch, Run.close = batch, close
 
