@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +104,81 @@ def test_train_resume_export_and_load(tmp_path: Path) -> None:
         assert known in receipt
     assert str(tmp_path) not in json.dumps(receipt), "a receipt must not name this machine's folders"
     assert editors.find(str(out), device="cpu").attributes == editor.attributes
+
+
+def test_a_training_that_is_killed_and_stopped_ends_as_if_it_never_was(tmp_path: Path, root: Path) -> None:
+    """kill -9, then SIGTERM, each in the middle of `fedit train`; the same command, once more, ends with the weights
+    of a training that nothing disturbed.
+    """
+    import torch
+
+    words = ["train", "sagan", "--profile", "smoke", "--device", "cpu", "--steps", "16", "--out"]
+    checkpoint = tmp_path / "cut/checkpoint.pt"
+    command = [sys.executable, "-m", "fedit_lib.cli", *words, str(tmp_path / "cut")]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    steps, threads = [], torch.get_num_threads()
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        running = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=-1, stderr=-1, text=True)
+        while running.poll() is None and not (
+            checkpoint.exists() and checkpoint.stat().st_mtime_ns > before
+        ):
+            time.sleep(0.01)
+        running.send_signal(number)
+        said = running.communicate(timeout=120)
+        assert running.returncode == code, said
+        steps.append(torch.load(checkpoint, weights_only=True)["step"])
+    assert "the same command goes on from there" in said[1]
+    assert 2 <= steps[0] < steps[1] < 16
+    torch.set_num_threads(1)  # as many as there: sums round differently otherwise
+    try:
+        for name in ("cut", "straight"):
+            code, text = fedit(*words, tmp_path / name)
+            assert code == 0, text
+    finally:
+        torch.set_num_threads(threads)
+    cut, straight = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("cut", "straight")
+    )
+    assert cut["facts"]["resumes"] == 2 and straight["facts"]["resumes"] == 0
+    for kind in ("game", "optimisers", "ema"):
+        _equal(cut[kind], straight[kind])
+
+
+def _equal(one: object, two: object) -> None:
+    """Bit for bit, through dicts and lists."""
+    import torch
+
+    if isinstance(one, dict):
+        assert one.keys() == two.keys()
+        for key in one:
+            _equal(one[key], two[key])
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two)
+    else:
+        assert one == two
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the checkpoint does not fit, then there is room again."""
+    import resource
+
+    import torch
+
+    words = ["train", "attgan", "--profile", "smoke", "--device", "cpu", "--out", tmp_path]
+    assert fedit(*words, "--steps", 2)[0] == 0
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        code, text = fedit(*words, "--steps", 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2 and "no checkpoint could be written at step 4" in text
+    assert "the last checkpoint is intact. Free some space" in text and "the same command" in text
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before and not list(tmp_path.glob("*.tmp"))
+    assert fedit(*words, "--steps", 4)[0] == 0
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
 
 
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
