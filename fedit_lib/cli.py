@@ -320,11 +320,12 @@ def bench(
     quick: Annotated[bool, typer.Option(help="Only see that it works.")] = False,
     json_file: Json = None,
 ) -> None:
-    """Measure this machine: faces drawn, training images and edits a second."""
+    """Measure this machine: faces drawn, a round of each paper's training, edits."""
     from fedit_lib.course import bench as benches
 
     measured = benches.measure(device, repeats, quick)
     _print(benches.table(measured))
+    typer.echo(benches.rounds_table(measured))
     _write_json(json_file, measured)
 
 

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+from fedit_lib import papers
 from fedit_lib.cli import app
 from fedit_lib.course import editors, runs
+from fedit_lib.data import Batch
 
 COMMANDS = "train export evaluate leaderboard doctor lab bench course exercises data".split()
 
@@ -120,9 +123,7 @@ def test_a_training_that_is_killed_and_stopped_ends_as_if_it_never_was(tmp_path:
     for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)):
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         running = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=-1, stderr=-1, text=True)
-        while running.poll() is None and not (
-            checkpoint.exists() and checkpoint.stat().st_mtime_ns > before
-        ):
+        while running.poll() is None and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
             time.sleep(0.01)
         running.send_signal(number)
         said = running.communicate(timeout=120)
@@ -247,6 +248,47 @@ def test_bench_measures_everything(tmp_path: Path) -> None:
     )
     assert code == 0, text
     measured = json.loads((tmp_path / "bench.json").read_text())
-    assert measured["device"] == "cpu" and len(measured["results"]) == 6
-    assert {row["unit"] for row in measured["results"].values()} == {"faces/s", "images/s", "ms"}
-    assert all(row["value"] > 0 for row in measured["results"].values())
+    assert measured["device"] == "cpu" and len(measured["results"]) == 12
+    assert {row["unit"] for row in measured["results"].values()} == {"faces/s", "images/s", "ms", "s"}
+    assert all(row["value"] >= 0 for row in measured["results"].values())
+    assert list(measured["rounds"]) == list(papers.PAPERS)
+    assert all(row["seconds_a_round"] > 0 for row in measured["rounds"].values())
+    assert "| AttGAN | 8 | 3 |" in text
+
+
+def test_the_bench_times_rounds_of_every_phase_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of its own: a move of its first half takes 1 s, of its second 3 s; all else must not count."""
+    import torch
+    from training_toy import ToyGame
+
+    from fedit_lib.course import bench
+    from fedit_lib.training import Profile
+
+    clock, seen = [0.0], []
+    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    class Clocked(ToyGame):
+        def set_progress(self, progress: float) -> None:
+            super().set_progress(progress)
+            seen.append(progress)
+            self.turns = ("critic", "generator") if progress < 0.5 else ("generator",)
+            self.takes = 1 if progress < 0.5 else 3
+            clock[0] += 100
+
+        def critic_loss(self, batch: Batch) -> dict:
+            clock[0] += self.takes
+            return super().critic_loss(batch)
+
+        def generator_loss(self, batch: Batch) -> dict:
+            clock[0] += self.takes
+            return super().generator_loss(batch)
+
+        def after_round(self, number: int, batch: Batch) -> None:
+            super().after_round(number, batch)
+            clock[0] += 1000
+
+    paper = SimpleNamespace(ATTRIBUTES=("Bangs",), build=lambda settings: Clocked())
+    settings = Profile("smoke", 16, 9, 2, 8, 1, 1)
+    timed = bench._seconds_a_round(paper, settings, torch.device("cpu"), "32-true", 2)
+    assert seen == [0.25, 0.25, 0.75]  # the first warms up
+    assert timed == ((2 + 3) / 2, 1.5)

@@ -189,7 +189,9 @@ def _run_one(
         partial.unlink(missing_ok=True)
     else:
         executed = nbformat.read(partial, as_version=4)
-        copy.with_suffix(".html").unlink(missing_ok=True)  # killed between the two, no old page stands by a new copy
+        copy.with_suffix(".html").unlink(
+            missing_ok=True
+        )  # killed between the two, no old page stands by a new copy
         executed.metadata["fedit"] = {"key": key, "seconds": round(time.monotonic() - begun, 1)}
         atomic_write(copy, nbformat.writes(executed))
         partial.unlink()
@@ -334,7 +336,9 @@ def _key(notebook: Path, parameters: dict[str, Any], library: str) -> str:
     code = [cell.source for cell in content.cells]
     files = sorted(p for p in (notebook.parent / "assets").glob("*") if p.is_file())
     assets = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-    return hashlib.sha256(json.dumps([code, assets, parameters, library], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([code, assets, parameters, library], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def _done(copy: Path) -> dict[str, Any]:
