@@ -155,7 +155,8 @@ def evaluate(
 @app.command()
 def leaderboard(
     add: Annotated[
-        list[str] | None, typer.Option(help="An editor of your own, module:Class, or a run folder.")
+        list[str] | None,
+        typer.Option(help="An editor of your own, module:Class or file.py:Class, or a run folder."),
     ] = None,
     by: Annotated[str, typer.Option(help="Metric to sort by.")] = "region_psnr",
     faces: Annotated[int, typer.Option(min=1, help="How many held-out people.")] = 1000,

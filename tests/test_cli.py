@@ -55,6 +55,8 @@ def test_help_does_not_wait_for_torch() -> None:
         (["evaluate", "stargan", "--faces", "2"], "s2fgan-dec, nothing, truth"),
         (["evaluate", "no_such_module:Editor", "--faces", "2"], "no_such_module"),
         (["evaluate", "json:Editor", "--faces", "2"], "Editor"),
+        (["evaluate", "attgan", "--faces", "2", "--device", "cuda:99"], "CUDA device"),
+        (["bench", "--device", "gpu"], "choose auto, cpu, cuda, cuda:1 or mps"),
         (["export", "no/such/run"], "run.json"),
         (["export", "no/such/run", "nor/this"], "run.json"),
         (["course", "run", "-p", "epochs"], "NAME=VALUE"),
@@ -201,13 +203,53 @@ def test_a_damaged_run_is_named(tmp_path: Path) -> None:
 
 
 def test_an_editor_of_ones_own_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_own_editor.py").write_text("class Mine:\n    attributes = ('Smiling',)\nmade = Mine()\n")
+    (tmp_path / "my_own_editor.py").write_text(
+        "class Mine:\n"
+        "    attributes = ('Smiling',)\n"
+        "    def edit(self, images, labels, target): ...\n"
+        "    def reconstruct(self, images, labels): ...\n"
+        "made = Mine()\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     assert editors.find("my_own_editor:Mine").attributes == ("Smiling",)
     assert editors.find("my_own_editor:made").attributes == ("Smiling",)
+    assert editors.find("my_own_editor.py:Mine").attributes == ("Smiling",)
     assert editors.find("nothing", attributes=["Bangs"]).attributes == ("Bangs",)
     assert len(editors.find("truth", faces=3, attributes=["Bangs"]).people) == 3
+
+
+EXAMPLE = "notebooks/7_compare/assets/my_editor.py:AveragePaste"
+
+
+def test_the_examples_editor_joins_the_board(tmp_path: Path, root: Path, monkeypatch) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(papers, "EDITORS", ())  # scoring the others is not the point
+    monkeypatch.setattr(editors, "BASELINES", ("nothing",))
+    code, text = fedit("leaderboard", "--add", EXAMPLE, "--faces", 8, "--json", tmp_path / "board.json")
+    assert code == 0, text
+    board = json.loads((tmp_path / "board.json").read_text())
+    scores = {row["name"]: row for row in board["editors"]}
+    assert set(scores) == {EXAMPLE, "nothing"}
+    assert scores[EXAMPLE]["accuracy"] > scores["nothing"]["accuracy"]
+    assert scores[EXAMPLE]["parameters"] == 4 * 3 * 64 * 64
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("attributes = ('Smiling',)\n    def edit(self, a, b, c): ...", "no method reconstruct"),
+        ("attributes = ('Smiling',)\n    def reconstruct(self, a, b): ...", "no method edit"),
+        ("def edit(self, a, b, c): ...\n    def reconstruct(self, a, b): ...", "attributes must list"),
+        ("def __init__(self, weights): ...", "could not be made without arguments"),
+        ("pass", "there is no file"),
+    ],
+)
+def test_what_an_editor_of_ones_own_lacks_is_named(tmp_path: Path, body: str, named: str) -> None:
+    (tmp_path / "own.py").write_text(f"class Own:\n    {body}\n")
+    file = tmp_path / ("other.py" if "no file" in named else "own.py")
+    code, text = fedit("leaderboard", "--add", f"{file}:Own", "--faces", 2)
+    assert code == 2 and text.startswith("fedit: ") and named in text
 
 
 def test_a_receipts_scores_are_used_only_for_the_same_exam() -> None:

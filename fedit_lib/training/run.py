@@ -118,7 +118,10 @@ class Run:
     def record(self, played: list[tuple[str, dict[str, Tensor]]]) -> None:
         """Adds a round's terms to the log, in one transfer from the device, and stops where one is not finite."""
         names = [(player, term) for player, terms in played for term in terms]
-        values = torch.stack([value.float() for _, terms in played for value in terms.values()])
+        # A term that is only logged may have been made on the CPU.
+        values = torch.stack(
+            [value.float().to(self.fabric.device) for _, terms in played for value in terms.values()]
+        )
         support.average_over_processes(self.fabric, [values])  # so that all processes stop together
         for (player, term), value in zip(names, values.tolist(), strict=True):
             if not math.isfinite(value):
