@@ -64,7 +64,8 @@ def start_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
         strategy="ddp" if total > 1 else "auto",
         precision=precision,
     )
-    fabric.launch()
+    if not int(os.environ.get("LT_CLI_USED", 0)):  # `fabric run` has launched the processes already
+        fabric.launch()
     return fabric
 
 

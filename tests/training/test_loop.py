@@ -534,6 +534,11 @@ def test_arguments_are_checked(options, message):
         train(ToyGame(), 2, **options)
 
 
+def test_fabric_run_launches_the_processes_itself(monkeypatch):
+    monkeypatch.setenv("LT_CLI_USED", "1")
+    assert train(ToyGame(), 2).steps == [2]
+
+
 def test_mistakes_in_a_game_are_named():
     class Stranger(ToyGame):
         turns = ("critic", "judge")
