@@ -13,7 +13,7 @@ help:
 	@echo "make course     run every notebook; HTML and a table of times under build/"
 	@echo "make exercises  write exercises/ from solutions/"
 	@echo "make figures    draw the README's pictures"
-	@echo "make bench      measure faces, training images and edits a second"
+	@echo "make bench      measure drawing, a round of each paper and an edit"
 
 setup: $(STAMP)
 

@@ -81,10 +81,10 @@ def train(
         Path | None, typer.Option(help="Run folder of the same paper whose weights to begin with.")
     ] = None,
 ) -> None:
-    """Train a model; stop it with Ctrl-C, call it again, and it goes on where it was."""
+    """Train a model; stop it with Ctrl-C (exit code 130), call it again, and it goes on where it was."""
     from fedit_lib.course import runs
 
-    history = runs.train(
+    trained = runs.train(
         name,
         profile=profile,
         source=source,
@@ -99,7 +99,14 @@ def train(
         start_from=start_from,
         variant=variant,
     )
-    typer.echo(history)
+    from fedit_lib.training.support import is_first_process
+
+    if is_first_process():
+        typer.echo(trained)
+    if getattr(trained, "history", trained).interrupted:  # an oracle has its history in it
+        if is_first_process():
+            typer.secho("interrupted: the same command goes on from there", fg="yellow", err=True)
+        raise typer.Exit(130)
 
 
 @app.command()
@@ -148,7 +155,8 @@ def evaluate(
 @app.command()
 def leaderboard(
     add: Annotated[
-        list[str] | None, typer.Option(help="An editor of your own, module:Class, or a run folder.")
+        list[str] | None,
+        typer.Option(help="An editor of your own, module:Class or file.py:Class, or a run folder."),
     ] = None,
     by: Annotated[str, typer.Option(help="Metric to sort by.")] = "region_psnr",
     faces: Annotated[int, typer.Option(min=1, help="How many held-out people.")] = 1000,
@@ -313,11 +321,12 @@ def bench(
     quick: Annotated[bool, typer.Option(help="Only see that it works.")] = False,
     json_file: Json = None,
 ) -> None:
-    """Measure this machine: faces drawn, training images and edits a second."""
+    """Measure this machine: faces drawn, a round of each paper's training, edits."""
     from fedit_lib.course import bench as benches
 
     measured = benches.measure(device, repeats, quick)
     _print(benches.table(measured))
+    typer.echo(benches.rounds_table(measured))
     _write_json(json_file, measured)
 
 

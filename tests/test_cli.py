@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
+from fedit_lib import papers
 from fedit_lib.cli import app
 from fedit_lib.course import editors, runs
+from fedit_lib.data import Batch
 
 COMMANDS = "train export evaluate leaderboard doctor lab bench course exercises data".split()
 
@@ -49,6 +55,8 @@ def test_help_does_not_wait_for_torch() -> None:
         (["evaluate", "stargan", "--faces", "2"], "s2fgan-dec, nothing, truth"),
         (["evaluate", "no_such_module:Editor", "--faces", "2"], "no_such_module"),
         (["evaluate", "json:Editor", "--faces", "2"], "Editor"),
+        (["evaluate", "attgan", "--faces", "2", "--device", "cuda:99"], "CUDA device"),
+        (["bench", "--device", "gpu"], "choose auto, cpu, cuda, cuda:1 or mps"),
         (["export", "no/such/run"], "run.json"),
         (["export", "no/such/run", "nor/this"], "run.json"),
         (["course", "run", "-p", "epochs"], "NAME=VALUE"),
@@ -103,6 +111,79 @@ def test_train_resume_export_and_load(tmp_path: Path) -> None:
     assert editors.find(str(out), device="cpu").attributes == editor.attributes
 
 
+def test_a_training_that_is_killed_and_stopped_ends_as_if_it_never_was(tmp_path: Path, root: Path) -> None:
+    """kill -9, then SIGTERM, each in the middle of `fedit train`; the same command, once more, ends with the weights
+    of a training that nothing disturbed.
+    """
+    import torch
+
+    words = ["train", "sagan", "--profile", "smoke", "--device", "cpu", "--steps", "16", "--out"]
+    checkpoint = tmp_path / "cut/checkpoint.pt"
+    command = [sys.executable, "-m", "fedit_lib.cli", *words, str(tmp_path / "cut")]
+    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    steps, threads = [], torch.get_num_threads()
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        running = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=-1, stderr=-1, text=True)
+        while running.poll() is None and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
+            time.sleep(0.01)
+        running.send_signal(number)
+        said = running.communicate(timeout=120)
+        assert running.returncode == code, said
+        steps.append(torch.load(checkpoint, weights_only=True)["step"])
+    assert "the same command goes on from there" in said[1]
+    assert 2 <= steps[0] < steps[1] < 16
+    torch.set_num_threads(1)  # as many as there: sums round differently otherwise
+    try:
+        for name in ("cut", "straight"):
+            code, text = fedit(*words, tmp_path / name)
+            assert code == 0, text
+    finally:
+        torch.set_num_threads(threads)
+    cut, straight = (
+        torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("cut", "straight")
+    )
+    assert cut["facts"]["resumes"] == 2 and straight["facts"]["resumes"] == 0
+    for kind in ("game", "optimisers", "ema"):
+        _equal(cut[kind], straight[kind])
+
+
+def _equal(one: object, two: object) -> None:
+    """Bit for bit, through dicts and lists."""
+    import torch
+
+    if isinstance(one, dict):
+        assert one.keys() == two.keys()
+        for key in one:
+            _equal(one[key], two[key])
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, two)
+    else:
+        assert one == two
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the checkpoint does not fit, then there is room again."""
+    import resource
+
+    import torch
+
+    words = ["train", "attgan", "--profile", "smoke", "--device", "cpu", "--out", tmp_path]
+    assert fedit(*words, "--steps", 2)[0] == 0
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        code, text = fedit(*words, "--steps", 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2 and "no checkpoint could be written at step 4" in text
+    assert "the last checkpoint is intact. Free some space" in text and "the same command" in text
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before and not list(tmp_path.glob("*.tmp"))
+    assert fedit(*words, "--steps", 4)[0] == 0
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 4
+
+
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
     import torch
 
@@ -122,13 +203,53 @@ def test_a_damaged_run_is_named(tmp_path: Path) -> None:
 
 
 def test_an_editor_of_ones_own_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_own_editor.py").write_text("class Mine:\n    attributes = ('Smiling',)\nmade = Mine()\n")
+    (tmp_path / "my_own_editor.py").write_text(
+        "class Mine:\n"
+        "    attributes = ('Smiling',)\n"
+        "    def edit(self, images, labels, target): ...\n"
+        "    def reconstruct(self, images, labels): ...\n"
+        "made = Mine()\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     assert editors.find("my_own_editor:Mine").attributes == ("Smiling",)
     assert editors.find("my_own_editor:made").attributes == ("Smiling",)
+    assert editors.find("my_own_editor.py:Mine").attributes == ("Smiling",)
     assert editors.find("nothing", attributes=["Bangs"]).attributes == ("Bangs",)
     assert len(editors.find("truth", faces=3, attributes=["Bangs"]).people) == 3
+
+
+EXAMPLE = "notebooks/7_compare/assets/my_editor.py:AveragePaste"
+
+
+def test_the_examples_editor_joins_the_board(tmp_path: Path, root: Path, monkeypatch) -> None:
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(papers, "EDITORS", ())  # scoring the others is not the point
+    monkeypatch.setattr(editors, "BASELINES", ("nothing",))
+    code, text = fedit("leaderboard", "--add", EXAMPLE, "--faces", 8, "--json", tmp_path / "board.json")
+    assert code == 0, text
+    board = json.loads((tmp_path / "board.json").read_text())
+    scores = {row["name"]: row for row in board["editors"]}
+    assert set(scores) == {EXAMPLE, "nothing"}
+    assert scores[EXAMPLE]["accuracy"] > scores["nothing"]["accuracy"]
+    assert scores[EXAMPLE]["parameters"] == 4 * 3 * 64 * 64
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("attributes = ('Smiling',)\n    def edit(self, a, b, c): ...", "no method reconstruct"),
+        ("attributes = ('Smiling',)\n    def reconstruct(self, a, b): ...", "no method edit"),
+        ("def edit(self, a, b, c): ...\n    def reconstruct(self, a, b): ...", "attributes must list"),
+        ("def __init__(self, weights): ...", "could not be made without arguments"),
+        ("pass", "there is no file"),
+    ],
+)
+def test_what_an_editor_of_ones_own_lacks_is_named(tmp_path: Path, body: str, named: str) -> None:
+    (tmp_path / "own.py").write_text(f"class Own:\n    {body}\n")
+    file = tmp_path / ("other.py" if "no file" in named else "own.py")
+    code, text = fedit("leaderboard", "--add", f"{file}:Own", "--faces", 2)
+    assert code == 2 and text.startswith("fedit: ") and named in text
 
 
 def test_a_receipts_scores_are_used_only_for_the_same_exam() -> None:
@@ -169,6 +290,47 @@ def test_bench_measures_everything(tmp_path: Path) -> None:
     )
     assert code == 0, text
     measured = json.loads((tmp_path / "bench.json").read_text())
-    assert measured["device"] == "cpu" and len(measured["results"]) == 6
-    assert {row["unit"] for row in measured["results"].values()} == {"faces/s", "images/s", "ms"}
-    assert all(row["value"] > 0 for row in measured["results"].values())
+    assert measured["device"] == "cpu" and len(measured["results"]) == 12
+    assert {row["unit"] for row in measured["results"].values()} == {"faces/s", "images/s", "ms", "s"}
+    assert all(row["value"] >= 0 for row in measured["results"].values())
+    assert list(measured["rounds"]) == list(papers.PAPERS)
+    assert all(row["seconds_a_round"] > 0 for row in measured["rounds"].values())
+    assert "| AttGAN | 8 | 3 |" in text
+
+
+def test_the_bench_times_rounds_of_every_phase_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of its own: a move of its first half takes 1 s, of its second 3 s; all else must not count."""
+    import torch
+    from training_toy import ToyGame
+
+    from fedit_lib.course import bench
+    from fedit_lib.training import Profile
+
+    clock, seen = [0.0], []
+    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    class Clocked(ToyGame):
+        def set_progress(self, progress: float) -> None:
+            super().set_progress(progress)
+            seen.append(progress)
+            self.turns = ("critic", "generator") if progress < 0.5 else ("generator",)
+            self.takes = 1 if progress < 0.5 else 3
+            clock[0] += 100
+
+        def critic_loss(self, batch: Batch) -> dict:
+            clock[0] += self.takes
+            return super().critic_loss(batch)
+
+        def generator_loss(self, batch: Batch) -> dict:
+            clock[0] += self.takes
+            return super().generator_loss(batch)
+
+        def after_round(self, number: int, batch: Batch) -> None:
+            super().after_round(number, batch)
+            clock[0] += 1000
+
+    paper = SimpleNamespace(ATTRIBUTES=("Bangs",), build=lambda settings: Clocked())
+    settings = Profile("smoke", 16, 9, 2, 8, 1, 1)
+    timed = bench._seconds_a_round(paper, settings, torch.device("cpu"), "32-true", 2)
+    assert seen == [0.25, 0.25, 0.75]  # the first warms up
+    assert timed == ((2 + 3) / 2, 1.5)

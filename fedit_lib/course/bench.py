@@ -5,22 +5,32 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+
+ROUNDS = 4  # timed of each training, after one to warm up
 
 
 def measure(device: str = "auto", repeats: int = 3, quick: bool = False) -> dict[str, Any]:
     """Measure everything on a device.
 
     Args:
+        device: "auto" for the best there is, "cpu", "cuda" ...
+        repeats: of drawing.
         quick: few pictures and small batches, to see that it works; the numbers say little.
 
     Returns:
-        JSON-able: "device", "hardware", "versions", and "results", name -> {"value", "unit"}.
+        JSON-able: "device", "precision" (of the training), "hardware", "versions"; "results", name -> {"value",
+        "unit"}; "rounds", a paper -> {"batch_size", "steps", "seconds_a_round", "hours"} of its laptop profile.
+
+    Raises:
+        ValueError: this machine does not have the device.
     """
     import torch
 
+    from fedit_lib.papers import PAPERS, attgan
     from fedit_lib.papers.editor import pick_device
-    from fedit_lib.training import support
+    from fedit_lib.training import fast_precision, support
 
     place = pick_device(device)
     results: dict[str, dict[str, Any]] = {}
@@ -30,17 +40,36 @@ def measure(device: str = "auto", repeats: int = 3, quick: bool = False) -> dict
 
     for size in (64, 128):
         note(f"faces drawn at {size} px", _faces_a_second(size, place, repeats, quick), "faces/s")
+    precision, rounds = fast_precision(str(place)), {}
+    for name, paper in PAPERS.items():
+        settings = paper.PROFILES["smoke" if quick else "laptop"]
+        seconds, _ = _seconds_a_round(paper, settings, place, precision, 1 if quick else ROUNDS)
+        note(f"a round of {paper.TITLE}, laptop profile (batches of {settings.batch_size})", seconds, "s")
+        hours = seconds * settings.steps / 3600
+        rounds[name] = {
+            "batch_size": settings.batch_size,
+            "steps": settings.steps,
+            "seconds_a_round": seconds,
+            "hours": hours,
+        }
     for profile in ("laptop", "paper"):
-        rate, pixels, batch = _training_images_a_second(profile, place, repeats, quick)
-        note(f"AttGAN training, {profile} size ({pixels} px, batches of {batch})", rate, "images/s")
+        settings = attgan.PROFILES["smoke" if quick else profile]
+        if place.type == "cpu" and settings.size > 64:  # paper size is slow there
+            settings = replace(settings, batch_size=4)
+        seconds, moves = _seconds_a_round(attgan, settings, place, precision, 1 if quick else 2)
+        words = f"{profile} size ({settings.size} px, batches of {settings.batch_size})"
+        # Every move takes a fresh batch: images that pass through one move each.
+        note(f"AttGAN training, {words}", settings.batch_size * moves / seconds, "images/s")
     for profile, size in (("laptop", 64), ("paper", 128)):
         note(f"one AttGAN edit, {profile} size ({size} px)", _edit_ms(profile, place, quick), "ms")
     return {
         "device": str(place),
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "hardware": support.hardware(place),
         "versions": support.versions(),
         "results": results,
+        "rounds": rounds,
     }
 
 
@@ -48,12 +77,24 @@ def table(measured: dict[str, Any]) -> Any:
     """The measurements as a rich table."""
     from rich.table import Table
 
-    shown = Table(title=f"fedit bench: {measured['hardware']}, {measured['threads']} threads")
+    facts = f"{measured['hardware']}, {measured['threads']} threads, training in {measured['precision']}"
+    shown = Table(title=f"fedit bench: {facts}")
     for title, justify in (("what", "left"), ("", "right"), ("unit", "left")):
         shown.add_column(title, justify=justify)  # type: ignore[arg-type]
     for name, row in measured["results"].items():
-        shown.add_row(name, f"{row['value']:,.1f}", row["unit"])
+        shown.add_row(name, f"{row['value']:,.{2 if row['unit'] == 's' else 1}f}", row["unit"])
     return shown
+
+
+def rounds_table(measured: dict[str, Any]) -> str:
+    """What a round of each paper's laptop profile takes, as a table for a README."""
+    from fedit_lib.papers import PAPERS
+
+    rows = ["| paper | batch | rounds | a round, s | all rounds, h |", "| --- | ---: | ---: | ---: | ---: |"]
+    for name, row in measured["rounds"].items():
+        cells = f"{row['steps']:,} | {row['seconds_a_round']:.2f} | {row['hours']:.1f}"
+        rows.append(f"| {PAPERS[name].TITLE} | {row['batch_size']} | {cells} |")
+    return "\n".join(rows)
 
 
 def _seconds(work: Callable[[], Any], device: Any, repeats: int) -> float:
@@ -83,30 +124,54 @@ def _faces_a_second(size: int, device: Any, repeats: int, quick: bool) -> float:
     return count / _seconds(work, device, repeats)
 
 
-def _training_images_a_second(profile: str, device: Any, repeats: int, quick: bool) -> tuple[float, int, int]:
-    """Images that pass through one move each, counted over whole rounds (every move takes a fresh batch)."""
+def _seconds_a_round(
+    paper: Any, settings: Any, device: Any, precision: str, rounds: int
+) -> tuple[float, float]:
+    """Mean seconds of a round, and mean moves in one, over rounds spread evenly over a training of the profile.
+
+    A paper's rounds differ: it warms up, or trains one network after another. What happens once, between two phases,
+    is not counted, nor is validation.
+    """
+    import torch
+
     from fedit_lib import training
     from fedit_lib.data import procedural
-    from fedit_lib.papers import attgan
 
-    settings = attgan.PROFILES["smoke" if quick else profile]
-    batch = (
-        settings.batch_size if device.type == "cuda" or settings.size <= 64 else 4
-    )  # paper size on a CPU is slow
-    game = attgan.build(settings)
-    faces = procedural(max(64, batch), size=settings.size, attributes=attgan.ATTRIBUTES)
-    moves = len(game.turns)
+    game = paper.build(settings)
+    faces = procedural(max(64, settings.batch_size), size=settings.size, attributes=paper.ATTRIBUTES)
+    if arrange := getattr(paper, "arrange", None):
+        faces = arrange(faces)
+    begun, taken, moves = [0.0], [], []
 
-    def rounds(steps: int) -> Callable[[], Any]:
-        def work() -> None:
-            training.fit(game, faces, steps=steps, batch_size=batch, device=str(device), progress=False)
+    def now() -> float:
+        if device.type == "cuda":  # what was asked of a GPU is done later
+            torch.cuda.synchronize(device)
+        return time.perf_counter()
 
-        return work
+    def begin(progress: float) -> None:
+        played = len(taken)  # the first round warms up: the place of the second, so that no phase is left out
+        set_progress((max(played - 1, 0) + 0.5) / rounds)
+        moves.append(len(game.turns))
+        begun[0] = now()
 
-    # Starting a training costs time of its own: the difference of a long and a short one leaves it out.
-    short, long = 1, (2 if quick or settings.size > 64 else 6)
-    seconds = _seconds(rounds(long), device, repeats) - _seconds(rounds(short), device, repeats)
-    return batch * moves * (long - short) / max(seconds, 1e-9), settings.size, batch
+    def end(number: int, batch: Any) -> None:
+        taken.append(now() - begun[0])
+        after_round(number, batch)
+
+    set_progress, after_round = game.set_progress, game.after_round
+    game.set_progress, game.after_round = begin, end
+    history = training.fit(
+        game,
+        faces,
+        steps=rounds + 1,
+        batch_size=settings.batch_size,
+        device=str(device),
+        precision=precision,
+        progress=False,
+    )
+    if history.interrupted:  # `fit` ends politely, and half of a measurement is none
+        raise KeyboardInterrupt
+    return statistics.mean(taken[1:]), statistics.mean(moves[1:])
 
 
 def _edit_ms(profile: str, device: Any, quick: bool) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -25,13 +26,14 @@ def find(
 
     Args:
         name: a paper with shipped weights ("attgan") or a version of it ("s2fgan-dec"); a run folder of ``fedit
-            train``; "nothing" or "truth", the floor and the ceiling; ``module:Class`` for an editor of one's own (made
-            without arguments, or an object). With "@clean", "@wobbly" or "@poor" behind it: the same, from sketches.
+            train``; "nothing" or "truth", the floor and the ceiling; ``module:Class`` or ``file.py:Class`` for an
+            editor of one's own (made without arguments, or an object). With "@clean", "@wobbly" or "@poor" behind it:
+            the same, from sketches.
         faces, seed: people of the exam, whom "truth" must know.
         attributes: of the baselines; by default all of the face world.
 
     Raises:
-        ValueError: nothing fits; what could be named is listed.
+        ValueError: nothing fits; what could be named is listed. Or one's own lacks what an editor needs.
     """
     from fedit_lib import faces as world
     from fedit_lib import papers
@@ -50,7 +52,11 @@ def find(
         chosen = tuple(attributes or world.ATTRIBUTES)
         return DoNothing(chosen) if name == "nothing" else TrueAnswer(exam(faces, seed).people, chosen)
     if ":" in name:
-        return load_object(name)
+        from fedit_lib.evaluation.protocol import check_editor
+
+        editor = load_object(name)
+        check_editor(editor)  # now, not after minutes of scoring others
+        return editor
     if (Path(name) / "run.json").is_file():
         from fedit_lib.course.runs import load_run_editor
 
@@ -62,23 +68,45 @@ def find(
 def load_object(name: str) -> Any:
     """``module:Class`` or ``module:object`` -> the object; a class is called without arguments.
 
+    The module may be a file: ``folder/file.py:Class``.
+
     Raises:
-        ValueError: the module or the name in it does not exist.
+        ValueError: the module or the name in it does not exist, or the class wants arguments.
     """
-    module, _, attribute = name.partition(":")
+    module, _, attribute = name.rpartition(":")
+    loaded = _load_file(Path(module)) if module.endswith(".py") else _load_module(module, name)
+    if not hasattr(loaded, attribute):
+        raise ValueError(f"{module} has no {attribute!r}: give module:Class")
+    found = getattr(loaded, attribute)
+    if not isinstance(found, type):
+        return found
+    try:
+        return found()
+    except TypeError as error:
+        raise ValueError(f"{name} could not be made without arguments: {error}") from error
+
+
+def _load_file(path: Path) -> Any:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}: give file.py:Class, seen from this folder")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, loaded)  # dataclasses, for one, look their module up
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def _load_module(module: str, name: str) -> Any:
     if os.getcwd() not in sys.path:  # one's own module lies in the current folder, as for `python -m`
         sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and module.split(".")[0] != error.name.split(".")[0]:
             raise  # the module is there, something that it imports is not
         raise ValueError(
             f"no module {module!r} for {name!r}: give module:Class, seen from this folder"
         ) from error
-    except AttributeError as error:
-        raise ValueError(f"{module} has no {attribute!r}: give module:Class") from error
-    return found() if isinstance(found, type) else found
 
 
 def board(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -92,33 +95,62 @@ def run(
 
     A notebook that fails is named with its cell, and the others still run. What is done stays when a run is
     interrupted (KeyboardInterrupt is raised again after the table is written), and is not done again with ``resume``
-    as long as the notebook's code, the parameters and the library are what they were.
+    as long as the notebook's code, the series' assets, the parameters and the library are what they were.
 
     Raises:
-        ValueError: a notebook does not have one of the parameters (before anything runs).
+        ValueError: a notebook does not have one of the parameters, or this machine not the device that they name
+            (before anything runs).
     """
+    from fedit_lib.training.support import check_device
+
     for notebook in notebooks:
         check_parameters(notebook, parameters)
+    check_device(parameters.get("device", "auto"))
     library = _library_hash()
-    before = _read_times(out)
-    results = [Result(_label(notebook, root), "not run") for notebook in notebooks]
+    copies = [out / _label(notebook, root) for notebook in notebooks]
+    before = [_done(copy) for copy in copies]
+    results = [
+        Result(_label(notebook, root), "not run", done.get("seconds"))
+        for notebook, done in zip(notebooks, before, strict=True)
+    ]
     try:
-        for notebook, result in zip(notebooks, results, strict=True):
-            copy = out / (result.notebook if not Path(result.notebook).is_absolute() else notebook.name)
-            key = _key(notebook, parameters, library)
-            if resume and _done(copy) == key:
-                result.status, result.seconds = "kept", before.get(result.notebook)
-                report(f"{result.notebook}: done before, nothing changed")
-                continue
-            report(f"{result.notebook}: running")
-            _run_one(notebook, copy, parameters, key, html, result)
-            report(
-                f"{result.notebook}: {result.status}"
-                + (f" in {result.cell}: {result.error}" if result.cell else "")
-            )
+        with _every_signal_interrupts():
+            for notebook, copy, done, result in zip(notebooks, copies, before, results, strict=True):
+                key = _key(notebook, parameters, library)
+                if resume and done.get("key") == key:
+                    result.status = "kept"
+                    report(f"{result.notebook}: done before, nothing changed")
+                    if html and not copy.with_suffix(".html").exists():
+                        atomic_write(copy.with_suffix(".html"), to_html(copy))
+                    continue
+                report(f"{result.notebook}: running")
+                _run_one(notebook, copy, parameters, key, html, result)
+                report(
+                    f"{result.notebook}: {result.status}"
+                    + (f" in {result.cell}: {result.error}" if result.cell else "")
+                )
     finally:
-        write_times(out, results, parameters, before)
+        write_times(out, results, parameters)
     return results
+
+
+@contextlib.contextmanager
+def _every_signal_interrupts() -> Iterator[None]:
+    """SIGTERM (a scheduler) and SIGHUP (a closed terminal) end a run as Ctrl-C does: the kernel is shut down too."""
+    before = {}
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+            if signal.getsignal(number) == signal.SIG_DFL:  # under nohup it stays ignored
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run_one(
@@ -157,7 +189,10 @@ def _run_one(
         partial.unlink(missing_ok=True)
     else:
         executed = nbformat.read(partial, as_version=4)
-        executed.metadata["fedit"] = {"key": key}
+        copy.with_suffix(".html").unlink(
+            missing_ok=True
+        )  # killed between the two, no old page stands by a new copy
+        executed.metadata["fedit"] = {"key": key, "seconds": round(time.monotonic() - begun, 1)}
         atomic_write(copy, nbformat.writes(executed))
         partial.unlink()
         failed.unlink(missing_ok=True)
@@ -174,15 +209,10 @@ def to_html(notebook: Path) -> str:
     return HTMLExporter().from_filename(str(notebook))[0]
 
 
-def write_times(
-    out: Path, results: Sequence[Result], parameters: dict[str, Any], before: dict[str, float] | None = None
-) -> None:
+def write_times(out: Path, results: Sequence[Result], parameters: dict[str, Any]) -> None:
     """Write ``times.json`` and ``times.md`` (a table for a README) into ``out``."""
     from fedit_lib.training.support import hardware
 
-    for result in results:  # what an interrupted run did not come to was perhaps timed before
-        if result.seconds is None and before:
-            result.seconds = before.get(result.notebook)
     timed = [result.seconds for result in results if result.seconds is not None]
     record = {
         "parameters": parameters,
@@ -304,19 +334,16 @@ def _library_hash() -> str:
 def _key(notebook: Path, parameters: dict[str, Any], library: str) -> str:
     content = nbformat.read(notebook, as_version=4)
     code = [cell.source for cell in content.cells]
-    return hashlib.sha256(json.dumps([code, parameters, library], sort_keys=True).encode()).hexdigest()
+    files = sorted(p for p in (notebook.parent / "assets").glob("*") if p.is_file())
+    assets = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    return hashlib.sha256(
+        json.dumps([code, assets, parameters, library], sort_keys=True).encode()
+    ).hexdigest()
 
 
-def _done(copy: Path) -> str | None:
+def _done(copy: Path) -> dict[str, Any]:
+    """The key and the seconds of an executed copy, {} where there is none."""
     try:
-        return nbformat.read(copy, as_version=4).metadata.get("fedit", {}).get("key")
+        return dict(nbformat.read(copy, as_version=4).metadata.get("fedit", {}))
     except (OSError, ValueError):
-        return None
-
-
-def _read_times(out: Path) -> dict[str, float]:
-    try:
-        rows = json.loads((out / "times.json").read_text(encoding="utf-8"))["notebooks"]
-        return {row["notebook"]: row["seconds"] for row in rows if row["seconds"] is not None}
-    except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -24,7 +24,7 @@ from ..data import Batch, FaceSet
 from ..data.checks import check_images
 from ..nn import feature_trunk
 from ..training import Game, History, Player, Profile, fast_precision, fit
-from ..training.support import commit, hardware, versions
+from ..training.support import commit, hardware, is_first_process, versions
 from ..training.weights import WeightsError, load_weights, save_weights
 
 VARIANTS = {
@@ -385,7 +385,7 @@ def train(
     )
     oracle.history = history
     oracle.eval()
-    if history.interrupted:
+    if history.interrupted or not is_first_process():
         return oracle
     per_attribute = accuracy_on_people(oracle, people)
     oracle.receipt = {

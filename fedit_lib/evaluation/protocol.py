@@ -357,10 +357,13 @@ def _reach(values: Tensor) -> str:
     return f"{float(values.min()):.3g} to {float(values.max()):.3g}"
 
 
-def _introduce(
-    editor: Any, attributes: Sequence[str] | None
-) -> tuple[tuple[str, ...], tuple[str, ...], int, torch.device]:
-    """The editor's attributes, those to flip, its size and device; or what it lacks."""
+def check_editor(editor: Any) -> tuple[str, ...]:
+    """The attributes of anything that can be examined.
+
+    Raises:
+        ValueError: it lacks a method or its attributes; which is said.
+        faces.UnknownAttribute: an attribute is none of the face world's.
+    """
     for method in ("edit", "reconstruct"):
         if not callable(getattr(editor, method, None)):
             raise ValueError(
@@ -371,8 +374,14 @@ def _introduce(
         raise ValueError(
             f"{type(editor).__name__}.attributes must list the names that it edits, not be {names!r}"
         )
-    names = tuple(names)
-    world.check_attributes(names)
+    return world.check_attributes(names)
+
+
+def _introduce(
+    editor: Any, attributes: Sequence[str] | None
+) -> tuple[tuple[str, ...], tuple[str, ...], int, torch.device]:
+    """The editor's attributes, those to flip, its size and device; or what it lacks."""
+    names = check_editor(editor)
     if isinstance(attributes, str):
         attributes = [attributes]
     asked = names if attributes is None else tuple(attributes)

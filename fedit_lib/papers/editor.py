@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fedit_lib.data import check_images, check_labels
 from fedit_lib.nn import count_parameters
+from fedit_lib.training.support import check_device
 
 CHUNK = 64  # faces a pass: bounds the memory, whatever the batch
 LOWEST, HIGHEST = -1.0, 2.0  # strengths: 0 absent, 1 present, outside that exaggerated
@@ -190,8 +191,12 @@ def check_target(target: Tensor, attributes: Sequence[str], batch: int) -> None:
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """The device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU."""
+    """The device of that name; "auto" takes CUDA, then Apple's MPS, then the CPU.
+
+    Raises ValueError for one that this machine does not have.
+    """
     if device != "auto":
+        check_device(device)
         return torch.device(device)
     if torch.cuda.is_available():
         return torch.device("cuda")

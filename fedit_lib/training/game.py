@@ -105,6 +105,15 @@ class EMA:
             for name, network in self.networks.items():
                 network.load_state_dict(present[name])
 
+    def statistics(self) -> list[Tensor]:
+        """The averages' floating buffers: what `Game.settle` measures."""
+        return [
+            self.averages[name][key]
+            for name, network in self.networks.items()
+            for key, value in network.named_buffers()
+            if value.is_floating_point()
+        ]
+
     def state_dict(self) -> dict[str, Any]:
         return {"updates": self.updates, "averages": self.averages}
 

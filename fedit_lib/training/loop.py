@@ -73,7 +73,7 @@ def fit(
         profile: name of the profile, for run.json.
 
     Returns:
-        The `History`; ``interrupted`` is True if SIGINT or SIGTERM ended it early (after a checkpoint).
+        The `History`; ``interrupted`` is True if SIGINT, SIGTERM or SIGHUP ended it early (after a checkpoint).
 
     Raises:
         TrainingDiverged: a term became NaN or infinite; nothing on disk is overwritten.
@@ -103,6 +103,8 @@ def fit(
                     and not stopping
                     and (last or run.step % (validate_every or checkpoint_every) == 0)
                 )
+                if stopping:
+                    run.save()  # before all else: who sends SIGTERM kills some seconds later
                 if saving or validating:
                     run.settle(LAST_BATCHES if last or stopping else BATCHES)
                 scores = run.validate(validate, keep_best) if validating else {}

@@ -118,7 +118,10 @@ class Run:
     def record(self, played: list[tuple[str, dict[str, Tensor]]]) -> None:
         """Adds a round's terms to the log, in one transfer from the device, and stops where one is not finite."""
         names = [(player, term) for player, terms in played for term in terms]
-        values = torch.stack([value.float() for _, terms in played for value in terms.values()])
+        # A term that is only logged may have been made on the CPU.
+        values = torch.stack(
+            [value.float().to(self.fabric.device) for _, terms in played for value in terms.values()]
+        )
         support.average_over_processes(self.fabric, [values])  # so that all processes stop together
         for (player, term), value in zip(names, values.tolist(), strict=True):
             if not math.isfinite(value):
@@ -147,11 +150,13 @@ class Run:
         Of as many batches, but no more than there were rounds: a try of three rounds should take no longer than they.
         """
         before = support.random_state(self.fabric.device)
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(self.fabric.global_rank)
         try:
             self.game.settle(
                 lambda: self.faces.draw(self.batch_size, generator, self.flip), min(batches, self.step)
             )
+            if self.game.ema is not None:  # each process measured pictures of its own
+                support.average_over_processes(self.fabric, self.game.ema.statistics())
         finally:
             support.restore_random_state(before, self.fabric.device)
 
@@ -183,6 +188,8 @@ class Run:
     def save(self) -> None:
         """Writes the checkpoint and run.json."""
         random_states = support.gather(self.fabric, support.random_state(self.fabric.device, self.generator))
+        own = {k: v.cpu() for k, v in self.game.state_dict().items() if not v.is_floating_point()}
+        own_states = support.gather(self.fabric, own)  # pools of pictures: each process keeps its own
         for name, value in self.game.state_dict().items():
             if isinstance(value, Tensor) and value.is_floating_point() and not value.isfinite().all():
                 raise TrainingDiverged(
@@ -200,6 +207,7 @@ class Run:
             "ema": None if self.game.ema is None else self.game.ema.state_dict(),
             "history": self.history.state_dict(),
             "random": random_states,
+            "own": own_states[1:],  # the first one's stand in "game"
         }
         write_checkpoint(self.out / "checkpoint.pt", state)
         with self.clear_error():
@@ -226,6 +234,8 @@ class Run:
         ):  # more processes than before: the new ones start afresh
             mine = state["random"][self.fabric.global_rank]
             support.restore_random_state(mine, self.fabric.device, self.generator)
+        if 0 < self.fabric.global_rank <= len(own := state.get("own", [])):
+            self.game.load_state_dict(own[self.fabric.global_rank - 1], strict=False)
 
     def last_checkpoint(self) -> str:
         exists = self.out is not None and (self.out / "checkpoint.pt").exists()

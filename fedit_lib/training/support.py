@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import random
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 PRECISIONS = ("32-true", "bf16-mixed")
+ECHO = 2.0  # seconds in which a second signal is taken for an echo of the first
+
+
+def check_device(device: str | torch.device) -> None:
+    """Raises ValueError for a device that torch does not know, or that this machine does not have."""
+    kind, colon, number = str(device).partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not number.isdigit()):
+        raise ValueError(f"unknown device {str(device)!r}: choose auto, cpu, cuda, cuda:1 or mps")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError("this machine has no CUDA device that torch can use: choose device='auto' or 'cpu'")
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise ValueError(f"there is no {device}: this machine has {torch.cuda.device_count()} CUDA device(s)")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("this machine has no MPS device that torch can use: choose device='auto' or 'cpu'")
 
 
 def start_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
@@ -37,15 +53,8 @@ def start_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
 
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}: choose {' or '.join(PRECISIONS)}")
+    check_device(device)
     kind, _, number = str(device).partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdigit()):
-        raise ValueError(f"unknown device {str(device)!r}: choose auto, cpu, cuda, cuda:1 or mps")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError("this machine has no CUDA device that torch can use: choose device='auto' or 'cpu'")
-    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
-        raise ValueError(f"there is no {device}: this machine has {torch.cuda.device_count()} CUDA device(s)")
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("this machine has no MPS device that torch can use: choose device='auto' or 'cpu'")
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     total = int(os.environ.get("WORLD_SIZE", here)) if "LOCAL_WORLD_SIZE" in os.environ else 1
     fabric = Fabric(
@@ -55,7 +64,8 @@ def start_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
         strategy="ddp" if total > 1 else "auto",
         precision=precision,
     )
-    fabric.launch()
+    if not int(os.environ.get("LT_CLI_USED", 0)):  # `fabric run` has launched the processes already
+        fabric.launch()
     return fabric
 
 
@@ -75,6 +85,12 @@ def copy_from_first_process(fabric: Fabric, module: torch.nn.Module) -> None:
     if fabric.world_size > 1:
         for tensor in (*module.parameters(), *module.buffers()):
             torch.distributed.broadcast(tensor.data, src=0)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes and speaks; alone, it is."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return not distributed or torch.distributed.get_rank() == 0
 
 
 def any_process(fabric: Fabric, asked: bool) -> bool:
@@ -138,28 +154,43 @@ def restore_random_state(
 
 
 class StopRequest:
-    """Turns SIGINT and SIGTERM into a polite request that the loop answers after the round; a second one acts at once.
+    """Turns SIGINT, SIGTERM and SIGHUP into a request that the loop answers after the round; a second acts at once.
 
-    Python delivers signals to the main thread only, so in another thread this does nothing.
+    One Ctrl-C may arrive twice, from the terminal and from `torchrun`, which passes on what it got: a second signal
+    counts only `ECHO` seconds after the first. SIGHUP (the terminal closed) stays ignored under `nohup`. Python
+    delivers signals to the main thread only, so in another thread this does nothing.
     """
 
     def __init__(self) -> None:
         self.asked = False
+        self._first = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in self._numbers():
                 self._before[number] = signal.signal(number, self._ask)
         return self
 
+    @staticmethod
+    def _numbers() -> list[int]:
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        return numbers
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-        self._restore()
-        print(
-            f"\n{signal.Signals(number).name}: finishing this round; the same again stops at once",
-            file=sys.stderr,
-        )
+        if self.asked:
+            if time.monotonic() - self._first > ECHO:
+                self._restore()
+                os.kill(os.getpid(), number)
+            return
+        self.asked, self._first = True, time.monotonic()
+        with contextlib.suppress(OSError):  # after SIGHUP there is nobody to read it
+            print(
+                f"\n{signal.Signals(number).name}: finishing this round; the same again stops at once",
+                file=sys.stderr,
+            )
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

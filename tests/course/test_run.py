@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -95,12 +99,78 @@ def test_what_is_done_and_unchanged_is_kept(tmp_path: Path, monkeypatch: pytest.
     course(tmp_path, seed=2)
     assert ran == ["01_one"], "a changed notebook runs again"
     ran.clear()
+    (tmp_path / "notebooks/0_start/assets").mkdir()
+    (tmp_path / "notebooks/0_start/assets/measured.csv").write_text("step\n1\n")
+    course(tmp_path, seed=2)
+    assert ran == ["01_one", "02_two"], "what its series measured may have changed"
+    ran.clear()
+    (tmp_path / "build/0_start/01_one.html").unlink()  # killed before the page was written
+    (tmp_path / "build/times.json").unlink()
+    kept, _ = course(tmp_path, seed=2)
+    assert ran == [] and (tmp_path / "build/0_start/01_one.html").exists()
+    assert kept.status == "kept" and kept.seconds is not None, "a copy knows its own time"
     monkeypatch.setattr(run, "_library_hash", lambda: "another library")
     course(tmp_path, seed=2)
     assert ran == ["01_one", "02_two"], "a changed library runs all again"
     ran.clear()
     run.run([two], {"seed": 2}, root=tmp_path, out=tmp_path / "build", resume=False, report=lambda line: None)
     assert ran == ["02_two"]
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (one that only waits to be buried does not)."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it took too long"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
+def test_a_killed_run_goes_on_with_the_notebook_that_was_broken_off(tmp_path: Path) -> None:
+    """SIGTERM, then kill -9, each in the middle of the second notebook: no kernel survives, nothing done is lost."""
+    (tmp_path / "pyproject.toml").touch()
+    notebook(tmp_path, "0_start/01_done.ipynb", "print('done')")
+    pause = "import os, time\nfile.write_text(str(os.getpid()))\ntime.sleep(0 if Path('go').exists() else 90)"
+    notebook(tmp_path, "0_start/02_broken.ipynb", f"from pathlib import Path; file = Path('pid')\n{pause}")
+    command = [sys.executable, "-m", "fedit_lib.cli", "course", "run", "--no-html", "--out", "build"]
+    pid, first = tmp_path / "notebooks/0_start/pid", tmp_path / "build/0_start/01_done.ipynb"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    for number, code in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        running = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=-1, stderr=-1, text=True)
+        wait_for(lambda: pid.exists() and pid.read_text())
+        if number == signal.SIGTERM:
+            made = first.stat().st_mtime_ns
+        running.send_signal(number)
+        said = running.communicate(timeout=60)
+        assert running.returncode == code, said
+        kernel = int(pid.read_text())
+        wait_for(lambda kernel=kernel: not alive(kernel), 20)
+        pid.unlink()
+        if number == signal.SIGTERM:
+            assert "the same command goes on from there" in said[1]
+            assert not list(tmp_path.rglob("*.partial.ipynb"))
+        else:
+            assert "01_done.ipynb: done before" in said[0]
+        assert first.stat().st_mtime_ns == made and not first.with_name("02_broken.ipynb").exists()
+    (tmp_path / "notebooks/0_start/go").touch()
+    results = course(tmp_path, profile="smoke", device="auto", seed=0)
+    assert [r.status for r in results] == ["kept", "passed"] and first.stat().st_mtime_ns == made
+    assert not list(tmp_path.rglob("*.partial.ipynb")) and results[0].seconds is not None
+
+
+def test_a_device_that_is_not_there_is_named_before_anything_runs(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    notebook(tmp_path, "0_start/01_one.ipynb", "1")
+    with pytest.raises(ValueError, match="no CUDA device that torch can use: choose device='auto' or 'cpu'"):
+        course(tmp_path, device="cuda")
+    assert not (tmp_path / "build").exists()
 
 
 def test_an_unknown_parameter_is_named_with_the_known_before_anything_runs(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training_toy import ToyGame, same, toy_faces
+from training_toy import TWO_PROCESSES, ToyGame, same, toy_faces
 
 from fedit_lib.training import CheckpointError, Game, History, Player, TrainingDiverged, fit, load_best
 
@@ -72,18 +72,67 @@ def test_resume_is_exact(tmp_path):
     assert json.loads((tmp_path / "resumed/run.json").read_text())["resumes"] == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_then_resume_is_exact(tmp_path, number):
     """A signal in round 11 (ramps and schedule included) leaves a checkpoint from which the same end is reached."""
     straight, resumed = ToyGame(), ToyGame()
     train(straight, 20, tmp_path / "straight")
-    before = signal.getsignal(number)
-    stopped = train(StopsItself(10, number), 20, tmp_path / "resumed")
-    assert stopped.interrupted and signal.getsignal(number) == before
+    before = signal.signal(number, signal.default_int_handler)  # whatever these tests were started under
+    try:
+        stopped = train(StopsItself(10, number), 20, tmp_path / "resumed")
+        assert stopped.interrupted and signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
     assert torch.load(tmp_path / "resumed/checkpoint.pt", weights_only=True)["step"] == 11
     history = train(resumed, 20, tmp_path / "resumed")
     assert same(straight, resumed) and not history.interrupted
     assert rows(tmp_path / "straight") == rows(tmp_path / "resumed")
+
+
+def test_two_signals_at_once_are_one_and_a_later_one_acts(tmp_path, monkeypatch):
+    """torchrun passes on the Ctrl-C that the terminal has sent to its processes already."""
+
+    class Twice(StopsItself):
+        def after_round(self, round, batch):
+            super().after_round(round, batch)
+            super().after_round(round, batch)
+
+    Twice.__name__ = "ToyGame"
+    assert train(Twice(3, signal.SIGINT), 20, tmp_path / "echo").interrupted
+    assert (tmp_path / "echo/checkpoint.pt").exists()
+    monkeypatch.setattr("fedit_lib.training.support.ECHO", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train(Twice(3, signal.SIGINT), 20, tmp_path / "later")
+    assert not (tmp_path / "later/checkpoint.pt").exists()
+
+
+def test_nohup_is_respected():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert not train(StopsItself(1, signal.SIGHUP), 3).interrupted
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_stopped_training_saves_before_it_measures(tmp_path, monkeypatch):
+    """Who sends SIGTERM kills some seconds later; measuring the average's statistics may take longer."""
+
+    class Killed(Exception):
+        pass
+
+    def settle(self, batches):
+        if self.step == 4:
+            raise Killed
+
+    monkeypatch.setattr("fedit_lib.training.run.Run.settle", settle)
+    with pytest.raises(Killed):
+        train(StopsItself(3, signal.SIGTERM), 20, tmp_path)
+    monkeypatch.undo()
+    straight, resumed = ToyGame(), ToyGame()
+    train(straight, 20)
+    train(resumed, 20, tmp_path)
+    assert same(straight, resumed)
 
 
 def test_killed_process_resumes_from_its_last_checkpoint(tmp_path):
@@ -453,9 +502,7 @@ def test_two_processes_agree_and_equal_one_on_both_batches(tmp_path):
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",
     }
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
-    launch += ["--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
-    run = [*launch, str(HERE / "two_processes.py"), str(tmp_path)]
+    run = [*TWO_PROCESSES, str(HERE / "two_processes.py"), str(tmp_path)]
     done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     one, two = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(2))
@@ -464,6 +511,7 @@ def test_two_processes_agree_and_equal_one_on_both_batches(tmp_path):
     assert all(torch.equal(one["resumed"][key], one["noisy"][key]) for key in one["noisy"])
     assert one["drawn"] != two["drawn"]
     assert one["stopped"] == two["stopped"] == [True, 5]
+    assert one["validated"] == [3, 6] and two["validated"] == []
     from two_processes import Halves, union_game
 
     game = union_game()
@@ -484,6 +532,11 @@ def test_two_processes_agree_and_equal_one_on_both_batches(tmp_path):
 def test_arguments_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         train(ToyGame(), 2, **options)
+
+
+def test_fabric_run_launches_the_processes_itself(monkeypatch):
+    monkeypatch.setenv("LT_CLI_USED", "1")
+    assert train(ToyGame(), 2).steps == [2]
 
 
 def test_mistakes_in_a_game_are_named():

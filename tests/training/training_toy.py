@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import nn
 
 from fedit_lib.data import FaceSet
 from fedit_lib.training import Game, Player
+
+TWO_PROCESSES = [
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--nproc-per-node=2",
+    "--master-addr=127.0.0.1",
+]
+TWO_PROCESSES += ["--master-port=0", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0"]
 
 
 def toy_faces(n: int = 64) -> FaceSet:

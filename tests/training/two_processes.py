@@ -53,9 +53,15 @@ def main() -> None:
     union = union_game()
     fit(union, Halves(rank, 2, 8), steps=5, batch_size=4, **options)
     noisy = ToyGame()
-    drawn = []
+    drawn, validated = [], []
+
+    def validate(game: ToyGame, step: int) -> dict[str, float]:
+        validated.append(step)
+        return {"brightness": torch.rand(()).item()}
+
     noisy.after_round = lambda round, batch: drawn.append(round + batch.images.sum().item())
-    fit(noisy, toy_faces(), steps=6, batch_size=4, out=folder / "straight", **options)
+    watched = {"validate": validate, "validate_every": 3}
+    fit(noisy, toy_faces(), steps=6, batch_size=4, out=folder / "straight", **options, **watched)
 
     first, resumed = StopsRankOne(), ToyGame()
     StopsRankOne.__name__ = "ToyGame"
@@ -67,6 +73,7 @@ def main() -> None:
         "noisy": noisy.state_dict(),
         "resumed": resumed.state_dict(),
         "drawn": drawn,
+        "validated": validated,
         "stopped": [history.interrupted, saved],
     }
     torch.save(result, folder / f"rank{rank}.pt")
