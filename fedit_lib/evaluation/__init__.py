@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from .baselines import DoNothing, TrueAnswer
 from .board import Leaderboard, leaderboard
-from .exam import Exam, exam
-from .oracle import Oracle, load_oracle
-from .protocol import OracleWarning, evaluate
+from .exam import Exam, PhotoExam, exam
+from .oracle import Oracle, load_oracle, load_trained_oracle
+from .protocol import ExamWarning, OracleWarning, evaluate
 from .scores import EXTRA, METRICS, Scores
 from .sketched import FromSketches
 
@@ -22,14 +22,17 @@ __all__ = [
     "METRICS",
     "DoNothing",
     "Exam",
+    "ExamWarning",
     "FromSketches",
     "Leaderboard",
     "Oracle",
     "OracleWarning",
+    "PhotoExam",
     "Scores",
     "TrueAnswer",
     "evaluate",
     "exam",
     "leaderboard",
     "load_oracle",
+    "load_trained_oracle",
 ]
