@@ -85,7 +85,7 @@ def score(
     """
     from fedit_lib.data import SOURCES, load_source
     from fedit_lib.evaluation import DoNothing, PhotoExam, evaluate, load_trained_oracle
-    from fedit_lib.evaluation.oracle import TRAIN_ON_PHOTOS
+    from fedit_lib.evaluation.protocol import check_judges
 
     if len(oracles) > 2:
         raise ValueError(
@@ -100,10 +100,7 @@ def score(
         return evaluate(editor, faces=faces, seed=seed, **settings)
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}: choose {', '.join(SOURCES)}")
-    if not judges:
-        raise ValueError(
-            f"the oracles that ship have only seen drawn faces and cannot judge photographs: {TRAIN_ON_PHOTOS}"
-        )
+    check_judges(judges.get("oracle"), judges.get("oracle_b"), drawn=False)
     if name == "truth" or "@" in name:
         raise ValueError(
             f"{name!r} needs the face world: photographs come without a true answer, and without a hand's sketches"

@@ -89,7 +89,7 @@ def evaluate(
         oracle = load_oracle("a")
     if oracle_b is None and drawn and weights_path("b").exists():
         oracle_b = load_oracle("b")
-    _check_judges(oracle, oracle_b, drawn)
+    check_judges(oracle, oracle_b, drawn)
     test = exam(faces, seed, size) if questions is None else questions
     if test.size != size:
         raise ValueError(f"the exam's pictures have {test.size} pixels a side, but the editor takes {size}")
@@ -167,7 +167,7 @@ def warn_of_oracle(oracle: Oracle, here: float, unit: str = "people") -> None:
         )
 
 
-def _check_judges(oracle: Oracle | None, oracle_b: Oracle | None, drawn: bool) -> None:
+def check_judges(oracle: Oracle | None, oracle_b: Oracle | None, drawn: bool) -> None:
     """Raise ValueError if there is no oracle, or one that has learned from the other kind of pictures."""
     if oracle is None:
         raise ValueError(
@@ -182,16 +182,16 @@ def _check_judges(oracle: Oracle | None, oracle_b: Oracle | None, drawn: bool) -
 
 
 def _warn_of_editor(editor: Any, test: Exam | PhotoExam) -> None:
-    """Say so if these photographs are the editor's training set, or if it has never seen any."""
+    """Say so if these photographs are the editor's training set, or if it has never seen pictures of this kind."""
     receipt = getattr(editor, "receipt", None)
-    if test.people is not None or not isinstance(receipt, dict):
+    if not isinstance(receipt, dict) or "source" not in receipt:
         return
     who = getattr(editor, "name", type(editor).__name__)
-    if receipt.get("source") == "procedural":
-        text = (
-            f"{who} was trained on drawn faces: its scores on photographs say how far that carries, no more"
-        )
-    elif receipt.get("faces") == test.name:
+    kinds = "drawn faces", "photographs"
+    learned, asked = (kinds[source != "procedural"] for source in (receipt["source"], test.source))
+    if learned != asked:
+        text = f"{who} was trained on {learned}: its scores on {asked} say how far that carries, no more"
+    elif test.people is None and receipt.get("faces") == test.name:
         text = f"{who} was trained on {test.name}: its scores there say nothing about other photographs"
     else:
         return

@@ -229,6 +229,15 @@ def test_an_editor_that_has_met_these_or_none_is_named(photos, receipt, message)
         examine(photos, editor, n=4, slider_faces=0)
 
 
+def test_an_editor_of_photographs_is_out_of_place_among_drawn_people(small_exam, knowing):
+    editor = DoNothing(["Bangs"], 32)
+    editor.receipt = {"source": "celeba", "faces": "celeba-train-crop170"}
+    with pytest.warns(ExamWarning, match="trained on photographs: its scores on drawn faces"):
+        evaluate(
+            editor, questions=small_exam, oracle=knowing, oracle_b=knowing, slider_faces=0, progress=False
+        )
+
+
 def test_photographs_and_drawn_people_share_no_leaderboard(photos, small_exam, knowing):
     scores = examine(photos, n=24, slider_faces=0)
     board = leaderboard([scores, Scores(scores)], by="accuracy")
