@@ -56,11 +56,15 @@ def test_a_split_that_gets_no_image_is_an_error_not_an_empty_set(tmp_path):
         folder(tmp_path / "two", split="test")
 
 
-def test_what_is_skipped_in_another_split_is_not_reported(photos):
-    path, _ = photos
-    (path / "p1.png").write_text("not an image")  # p1.png is one to train with
-    assert "p1.png" in folder_quietly(path, "train").report.skipped
+def test_what_is_skipped_in_another_split_is_not_reported(tmp_path):
+    path = tmp_path / "photos"
+    write_photos(path, n=12, size=16)  # of which p6 is to test with, p9 and p11 to validate
+    (path / "p1.png").write_text("not an image")
+    with open(path / "attributes.csv", "a") as table:
+        table.write("p1.png,0,0\n")
+    assert set(folder_quietly(path, "train").report.skipped) == {"p1.png", "p1.png (line 14)"}
     assert not folder_quietly(path, "valid").report.skipped
+    assert folder_quietly(path, "test").report.kept == ["p6.png"]
 
 
 def folder_quietly(path, split):
