@@ -45,6 +45,8 @@ app.add_typer(exercises_app, name="exercises")
 app.add_typer(data_app, name="data")
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Source = Annotated[str, typer.Option(help="procedural, celeba or folder.")]
+Root = Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to this file too.")]
 
@@ -65,8 +67,8 @@ def train(
         ),
     ],
     profile: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
-    source: Annotated[str, typer.Option(help="procedural, celeba or folder.")] = "procedural",
-    root: Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")] = None,
+    source: Source = "procedural",
+    root: Root = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default build/runs/NAME-PROFILE.")] = None,
     steps: Annotated[int | None, typer.Option(help="Rounds to play instead of the profile's.")] = None,
     device: Device = "auto",
@@ -137,15 +139,30 @@ def evaluate(
     slider_faces: Annotated[int, typer.Option(min=0, help="How many people's sliders are moved.")] = 200,
     device: Device = "auto",
     json_file: Json = None,
+    source: Source = "procedural",
+    root: Root = None,
+    split: Annotated[
+        str, typer.Option(help="Of the photographs: train, valid or test; folder: or all.")
+    ] = "test",
+    oracle: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run folder of `fedit train oracle`: the judge; a second one is compared with it."),
+    ] = None,
 ) -> None:
-    """Score an editor by every metric, on people that no training saw."""
-    from fedit_lib import evaluation
+    """Score an editor by every metric, on people or photographs that no training saw."""
     from fedit_lib.course import editors
 
-    chosen = _names(attributes)
-    editor = editors.find(name, faces=faces, seed=seed, device=device, attributes=chosen)
-    scores = evaluation.evaluate(
-        editor, faces=faces, seed=seed, attributes=chosen, slider_faces=min(slider_faces, faces)
+    scores = editors.score(
+        name,
+        faces=faces,
+        seed=seed,
+        attributes=_names(attributes),
+        slider_faces=slider_faces,
+        device=device,
+        source=source,
+        root=root,
+        split=split,
+        oracles=oracle or (),
     )
     _print(scores.table())
     if json_file is not None:
@@ -311,7 +328,25 @@ def data_celeba(
     """Check your own copy of CelebA and write its cache (once; it is memory-mapped afterwards)."""
     from fedit_lib.data import celeba
 
-    typer.echo(celeba(root, split=split, size=size))
+    _describe(celeba(root, split=split, size=size))
+
+
+@data_app.command("folder")
+def data_folder(
+    root: Annotated[Path, typer.Option(help="Folder with the images and their table (.csv).")],
+    size: Annotated[int, typer.Option(min=8, help="Pixels a side.")] = 64,
+    split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "all",
+) -> None:
+    """Check a folder of your own photos: what can be read, what is skipped and why."""
+    import warnings
+
+    from fedit_lib.data import folder
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the report says it all
+        faces = folder(root, size=size, split=split)
+    _describe(faces)
+    typer.echo(faces.report)
 
 
 @app.command()
@@ -328,6 +363,12 @@ def bench(
     _print(benches.table(measured))
     typer.echo(benches.rounds_table(measured))
     _write_json(json_file, measured)
+
+
+def _describe(faces: Any) -> None:
+    """What a source gave, and how often each attribute is there: a rare one teaches little."""
+    typer.echo(faces)
+    typer.echo(", ".join(f"{name} {share:.1%}" for name, share in faces.label_frequency().items()))
 
 
 def _print(shown: Any) -> None:

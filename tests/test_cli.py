@@ -31,7 +31,7 @@ def fedit(*words: object) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "command", [*COMMANDS, "course run", "course execute", "exercises build", "data celeba"]
+    "command", [*COMMANDS, "course run", "course execute", "exercises build", "data celeba", "data folder"]
 )
 def test_every_command_explains_itself(command: str) -> None:
     code, text = fedit(*command.split(), "--help")
@@ -51,7 +51,16 @@ def test_help_does_not_wait_for_torch() -> None:
         (["train", "attgan", "--profile", "huge"], "smoke, laptop, paper"),
         (["train", "attgan", "--profile", "smoke", "--attributes", "Eyeglases"], "Eyeglasses"),
         (["train", "attgan", "--profile", "smoke", "--source", "imagenet"], "procedural"),
-        (["train", "oracle", "--source", "celeba"], "--source"),
+        (["train", "oracle", "--source", "celeba"], "img_align_celeba"),
+        (["train", "oracle", "--attributes", "Smiling"], "no --attributes"),
+        (
+            ["evaluate", "attgan", "--source", "celeba"],
+            "fedit train oracle --source celeba --root ROOT --out RUN",
+        ),
+        (["evaluate", "attgan", "--source", "imagenet"], "procedural, celeba, folder"),
+        (["evaluate", "attgan", "--split", "valid"], "--source"),
+        (["evaluate", "attgan", "--oracle", "no/such/run"], "should hold one oracle, but there is none"),
+        (["data", "folder", "--root", "no/such/folder"], "there is no folder"),
         (["evaluate", "stargan", "--faces", "2"], "s2fgan-dec, nothing, truth"),
         (["evaluate", "no_such_module:Editor", "--faces", "2"], "no_such_module"),
         (["evaluate", "json:Editor", "--faces", "2"], "Editor"),
@@ -67,11 +76,11 @@ def test_an_error_is_one_line_with_the_fix_and_exit_code_2(
 ) -> None:
     if words[0] == "train":
         words = [*words, "--out", str(tmp_path / "run")]
+    monkeypatch.chdir(tmp_path)  # where no data/ lies
     if words[0] == "course":
         (tmp_path / "notebooks").mkdir()
         (tmp_path / "pyproject.toml").touch()
         (tmp_path / "notebooks" / "one.ipynb").touch()
-        monkeypatch.chdir(tmp_path)
     code, text = fedit(*words)
     assert code == 2, text
     assert text.startswith("fedit: ") and named in text and "Traceback" not in text

@@ -65,6 +65,63 @@ def find(
     raise ValueError(f"no editor {name!r}; there are: {known}, a run folder, or module:Class")
 
 
+def score(
+    name: str,
+    *,
+    faces: int = 1000,
+    seed: int = 0,
+    attributes: Sequence[str] | None = None,
+    slider_faces: int = 200,
+    device: str = "auto",
+    source: str = "procedural",
+    root: Path | None = None,
+    split: str = "test",
+    oracles: Sequence[Path] = (),
+) -> Any:
+    """`Scores` of the editor of this name (see `find`), on held-out people or on photographs.
+
+    Args:
+        faces, seed: how many, and which.
+        source, root, split: of the photographs, see `data.load_source`.
+        oracles: run folders of ``fedit train oracle``: the judge, and one more that it is compared with. By default
+            those that ship, which only drawn people may be put before.
+
+    Raises:
+        ValueError: no such editor or source; photographs without an oracle, or without labels of what is edited.
+    """
+    from fedit_lib.data import SOURCES, load_source
+    from fedit_lib.evaluation import DoNothing, PhotoExam, evaluate, load_trained_oracle
+    from fedit_lib.evaluation.protocol import check_judges
+
+    if len(oracles) > 2:
+        raise ValueError(
+            f"one oracle judges and a second may be compared with it, but {len(oracles)} are given"
+        )
+    judges = dict(zip(("oracle", "oracle_b"), map(load_trained_oracle, oracles), strict=False))
+    settings = {"attributes": attributes, "slider_faces": min(slider_faces, faces), **judges}
+    if source == "procedural":
+        if root is not None or split != "test":
+            raise ValueError("--root and --split are for photographs: name their --source, celeba or folder")
+        editor = find(name, faces=faces, seed=seed, device=device, attributes=attributes)
+        return evaluate(editor, faces=faces, seed=seed, **settings)
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}: choose {', '.join(SOURCES)}")
+    check_judges(judges.get("oracle"), judges.get("oracle_b"), drawn=False)
+    if name == "truth" or "@" in name:
+        raise ValueError(
+            f"{name!r} needs the face world: photographs come without a true answer, and without a hand's sketches"
+        )
+    if name == "nothing":  # edits what it is asked for, or all that its judge knows
+        chosen = tuple(attributes or judges["oracle"].attributes)
+        editor = DoNothing(chosen, judges["oracle"].size, known=chosen)
+    else:
+        editor = find(name, device=device)
+    photos = load_source(
+        source, size=getattr(editor, "size", 64), attributes=editor.attributes, split=split, root=root
+    )
+    return evaluate(editor, questions=PhotoExam(photos, faces, seed), **settings)
+
+
 def load_object(name: str) -> Any:
     """``module:Class`` or ``module:object`` -> the object; a class is called without arguments.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,10 +44,8 @@ def train(
     if out is None:
         out = Path("build/runs") / "-".join(filter(None, [name, variant, profile]))
     if name == "oracle":
-        if source != "procedural" or attributes:
-            raise ValueError(
-                "the oracle learns every attribute of the face world: no --source, no --attributes"
-            )
+        if source == "procedural" and attributes:
+            raise ValueError("the oracle learns every attribute of the face world: no --attributes")
         from fedit_lib.evaluation import oracle
 
         return oracle.train(
@@ -58,12 +57,15 @@ def train(
             precision=precision,
             seed=seed,
             resume=resume,
+            source=source,
+            root=root,
+            attributes=attributes,
         )
 
     import torch
 
     from fedit_lib import papers, training
-    from fedit_lib.data import load_source
+    from fedit_lib.data import line_drawings, load_source
 
     if name not in papers.PAPERS:
         raise ValueError(
@@ -96,7 +98,9 @@ def train(
         root=root,
     )
     if arrange := getattr(paper, "arrange", None):  # a paper may say how its batches are drawn
-        faces = arrange(faces)
+        # photographs have no people whose sketches could be drawn: their lines are traced
+        traced = faces.people is None and "sketches" in inspect.signature(arrange).parameters
+        faces = arrange(faces, **({"sketches": line_drawings(faces)} if traced else {}))
     return training.fit(
         game,
         faces,
@@ -264,7 +268,8 @@ def export(
         The weight file. Scores are those of the stored fp16 weights, not of what they were rounded from.
 
     Raises:
-        ValueError: runs that cannot be joined: of different papers or sizes, or not of one attribute each.
+        ValueError: runs that cannot be joined: of different papers or sizes, or not of one attribute each. Or runs on
+            photographs that are to be scored.
     """
     from fedit_lib import papers
     from fedit_lib.training.weights import WeightsError, load_weights, save_weights
@@ -279,6 +284,11 @@ def export(
         networks, receipt = game.averaged_networks(), _receipt(name, game, facts)
     else:
         networks, receipt = _joined(folders, loaded)
+    if faces and receipt.get("source") != "procedural":
+        raise ValueError(
+            "this model was trained on photographs, and export scores on drawn people: export it with --faces 0 --to "
+            "FILE, and score the run with fedit evaluate RUN --source ... --root ... --oracle ..."
+        )
     version = f"{name}-{receipt['config'].get('variant')}"
     called = version if version in papers.EDITORS else name
     path = Path(to) if to else papers.WEIGHTS / f"{called}.safetensors"
@@ -362,13 +372,15 @@ def _joined(folders: list[Path], loaded: list[tuple[str, Any, Any]]) -> tuple[di
 
 
 def _receipt(name: str, game: Any, facts: dict[str, Any]) -> dict[str, Any]:
+    from fedit_lib.data import source_of
+
     kept = "command seed commit versions hardware seconds profile precision batch_size resumes".split()
     faces = str(facts["faces"])
     return {
         "paper": name,
         "config": game.config(),
         # what the widgets ask: a model of drawn faces cannot edit photographs
-        "source": next((s for s in ("procedural", "celeba") if faces.startswith(s)), "folder"),
+        "source": source_of(faces),
         "faces": faces,
         "number_of_faces": facts.get("number"),
         "steps": facts["step"],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from .celeba import DataError, celeba
 from .checks import check_images, check_labels
 from .faceset import Batch, FaceSet
+from .drawings import line_drawings
 from .folder import FolderReport, folder
 from .procedural import procedural
-from .sources import SOURCES, load_source
+from .sources import SOURCES, load_source, source_of
 
 __all__ = [
     "SOURCES",
@@ -19,6 +20,8 @@ __all__ = [
     "check_images",
     "check_labels",
     "folder",
+    "line_drawings",
     "load_source",
     "procedural",
+    "source_of",
 ]

@@ -1,7 +1,7 @@
 """CelebA from the user's own copy, read once into a small memory-mapped cache.
 
 Liu, Luo, Wang, Tang: Deep Learning Face Attributes in the Wild, ICCV 2015. The pictures are for non-commercial
-research only and are never downloaded or shipped by this library; see data/README.md.
+research only and are never downloaded or shipped by this library; see docs/photographs.md.
 """
 
 from __future__ import annotations
@@ -92,12 +92,16 @@ def celeba(
 
 
 def known_attributes(attributes: Sequence[str], known: Sequence[str], source: str) -> tuple[str, ...]:
-    """The attributes as a tuple, or a `DataError` that lists the known names."""
-    for name in attributes:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            raise DataError(f"{source} has no attribute {name!r}{hint} It has {', '.join(known)}")
+    """The attributes as a tuple, or a `DataError` that names all that are missing, and lists the known ones."""
+    missing = [name for name in attributes if name not in known]
+    if missing:
+        close = [c for name in missing for c in difflib.get_close_matches(name, known, 3) if c not in attributes]
+        hint = f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else "."
+        plural = "s" if len(missing) > 1 else ""
+        raise DataError(
+            f"{source} has no attribute{plural} {', '.join(map(repr, missing))}{hint} It has {', '.join(known)}: train "
+            f"on some of these (attributes=, or --attributes A,B)"
+        )
     return tuple(attributes)
 
 
@@ -110,8 +114,8 @@ def find_folder(root: Path) -> Path:
         what = "there is no CelebA" if len(missing) == len(TABLES) + 1 else "CelebA is not complete"
         raise DataError(
             f"{what} at {folder}: missing {', '.join(missing)}. Get the files from the authors' page "
-            f"(mmlab.ie.cuhk.edu.hk/projects/CelebA.html) and unpack {IMAGES}.zip beside the tables; data/README.md "
-            f"says more"
+            f"(mmlab.ie.cuhk.edu.hk/projects/CelebA.html) and unpack {IMAGES}.zip beside the tables; "
+            f"docs/photographs.md says more"
         )
     return folder
 
@@ -186,9 +190,11 @@ def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, so
     files = [folder / IMAGES / name for name in data.filename]
     present = {entry.name for entry in os.scandir(folder / IMAGES)}
     if absent := [file.name for file in files if file.name not in present]:
+        deeper = IMAGES in present  # unpacked into a folder of the archive's own name
+        fix = f"move the pictures up from {IMAGES}/{IMAGES}/" if deeper else f"unpack {IMAGES}.zip again"
         raise DataError(
             f"{folder / IMAGES} lacks {len(absent)} of the {len(files)} pictures of the {split} split (the first is "
-            f"{absent[0]}): unpack {IMAGES}.zip again"
+            f"{absent[0]}): {fix}"
         )
     if not files:
         raise DataError(f"{folder / TABLES[1]} puts no picture into the {split} split")

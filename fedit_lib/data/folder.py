@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import warnings
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from .celeba import DataError, known_attributes, square
 from .faceset import FaceSet
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass
@@ -43,8 +45,20 @@ class FolderReport:
         return "\n".join(lines[: most + 1] + ([f"  ... and {more} more"] if more > 0 else []))
 
 
+def split_of_file(name: str) -> str:
+    """The split of an image, by its file's name alone: of ten about one is "valid", one "test", the others "train".
+
+    So an image stays where it is when others are added, and nobody trains on what they test with.
+    """
+    return {0: "valid", 1: "test"}.get(zlib.crc32(name.encode()) % 10, "train")
+
+
 def folder(
-    path: str | Path, table: str | Path | None = None, size: int = 64, attributes: Sequence[str] | None = None
+    path: str | Path,
+    table: str | Path | None = None,
+    size: int = 64,
+    attributes: Sequence[str] | None = None,
+    split: str = "all",
 ) -> FaceSet:
     """Reads a folder of images and its table.
 
@@ -57,24 +71,42 @@ def folder(
         table: the CSV file; None takes the only .csv in the folder.
         size: pixels a side.
         attributes: which columns to keep, in this order; None keeps all.
+        split: "train", "valid" or "test", see `split_of_file`; "all" takes every image.
 
     Returns:
         A `FaceSet` with ``report``, a `FolderReport`.
 
     Raises:
         DataError: no folder, no table, several tables, a table without the attributes or with mixed codes, or not
-            a single image that can be used.
+            a single image (of the split) that can be used.
+        ValueError: an unknown split, or a size below 1.
     """
     path = Path(path)
     if not path.is_dir():
         raise DataError(f"there is no folder {path}: give the one that holds the images")
     if size < 1:
         raise ValueError(f"size must be at least 1, not {size}")
+    if split not in (*SPLITS, "all"):
+        raise ValueError(f"unknown split {split!r}: a folder has {', '.join(SPLITS)} and all")
     table = find_table(path) if table is None else Path(table)
     columns, rows, report = read_table(table)
     keep = columns if attributes is None else known_attributes(attributes, columns, table.name)
 
     files = {file.name: file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
+    total = len(files)
+    if split != "all":  # what is skipped elsewhere is none of this split's business
+        files = {name: file for name, file in files.items() if split_of_file(name) == split}
+        rows = {name: row for name, row in rows.items() if split_of_file(name) == split}
+        report.skipped = {
+            name: why
+            for name, why in report.skipped.items()
+            if split_of_file(name.partition(" (line ")[0]) == split
+        }
+        if total and not files:
+            raise DataError(
+                f"none of the {total} images in {path} falls into the {split} split (about one in ten does, by its "
+                f"name): add images, or give another folder and the split 'all'"
+            )
     for name in rows:
         if name not in files:
             report.skipped[name] = (
@@ -102,7 +134,8 @@ def folder(
         raise DataError(f"no image in {path} can be used:\n{report.short()}")
     if report.skipped:
         warnings.warn(f"{path}: {report.short()}", stacklevel=2)
-    faces = FaceSet(torch.from_numpy(np.stack(images)), torch.tensor(labels), keep, f"folder-{path.name}")
+    name = f"folder-{path.name}" + ("" if split == "all" else f"-{split}")
+    faces = FaceSet(torch.from_numpy(np.stack(images)), torch.tensor(labels), keep, name)
     faces.report = report
     return faces
 

@@ -15,6 +15,11 @@ from .procedural import procedural
 SOURCES = ("procedural", "celeba", "folder")
 
 
+def source_of(name: str) -> str:
+    """Which of the `SOURCES` the faces with this `FaceSet.name` come from."""
+    return next((source for source in SOURCES if name.startswith(source)), "folder")
+
+
 def load_source(
     name: str = "procedural",
     *,
@@ -34,7 +39,7 @@ def load_source(
         size: pixels a side.
         seed: of the face world's people; the others do not draw.
         attributes: which labels, in this order; None keeps all the source has.
-        split: of the face world or of CelebA; a folder has no splits and gives all its images.
+        split: of the face world, of CelebA, or of a folder (which also has "all").
         device: where the pictures are kept.
         root: the folder of CelebA (None: ``data``) or of one's own images.
 
@@ -52,7 +57,7 @@ def load_source(
             raise ValueError(
                 "the source 'folder' needs root=, the folder that holds the images and their table"
             )
-        faces = folder(root, size=size, attributes=attributes)
+        faces = folder(root, size=size, attributes=attributes, split=split)
     else:
         raise ValueError(f"unknown source {name!r}: choose {', '.join(SOURCES)}")
     return faces[:n].to(device) if n is not None else faces.to(device)

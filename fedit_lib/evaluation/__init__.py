@@ -12,9 +12,9 @@ from __future__ import annotations
 from .baselines import DoNothing, TrueAnswer
 from .board import Leaderboard, leaderboard
 from .entanglement import SideEffects, side_effects
-from .exam import Exam, exam
-from .oracle import Oracle, load_oracle
-from .protocol import OracleWarning, evaluate
+from .exam import Exam, PhotoExam, exam
+from .oracle import Oracle, load_oracle, load_trained_oracle
+from .protocol import ExamWarning, OracleWarning, evaluate
 from .scores import EXTRA, METRICS, Scores
 from .sketched import FromSketches
 
@@ -23,10 +23,12 @@ __all__ = [
     "METRICS",
     "DoNothing",
     "Exam",
+    "ExamWarning",
     "FromSketches",
     "Leaderboard",
     "Oracle",
     "OracleWarning",
+    "PhotoExam",
     "Scores",
     "SideEffects",
     "TrueAnswer",
@@ -34,5 +36,6 @@ __all__ = [
     "exam",
     "leaderboard",
     "load_oracle",
+    "load_trained_oracle",
     "side_effects",
 ]

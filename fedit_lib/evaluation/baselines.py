@@ -18,8 +18,14 @@ class DoNothing:
 
     name = "DoNothing"
 
-    def __init__(self, attributes: Sequence[str] = faces.ATTRIBUTES, size: int = 64) -> None:
-        self.attributes, self.size = faces.check_attributes(attributes), size
+    def __init__(
+        self,
+        attributes: Sequence[str] = faces.ATTRIBUTES,
+        size: int = 64,
+        known: Sequence[str] = faces.ATTRIBUTES,
+    ) -> None:
+        """known: the names that there are; for photographs those of their table. UnknownAttribute for another."""
+        self.attributes, self.size = faces.check_attributes(attributes, known), size
 
     def edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
         """(B, 3, S, S) in [-1, 1], two times (B, n) -> the same pictures."""

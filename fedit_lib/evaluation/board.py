@@ -56,12 +56,12 @@ class Leaderboard:
             while name in self.scores:
                 name += "'"
             self.scores[name] = scores
-        exams = {(s["about"]["faces"], s["about"]["seed"]) for s in self.scores.values()}
+        exams = {(s.unit, s["about"]["faces"], s["about"]["seed"]) for s in self.scores.values()}
         if len(exams) > 1:
             raise ValueError(
                 "these editors were examined on different people, so their scores cannot be compared: "
                 + "; ".join(
-                    f"{n}: {s['about']['faces']} faces, seed {s['about']['seed']}"
+                    f"{n}: {s['about']['faces']} {s.unit}, seed {s['about']['seed']}"
                     for n, s in self.scores.items()
                 )
             )
@@ -113,13 +113,14 @@ class Leaderboard:
     @property
     def note(self) -> str:
         """What the numbers are means of."""
-        about = next(iter(self.scores.values()))["about"]
+        first = next(iter(self.scores.values()))
+        about = first["about"]
         over = (
             f"{len(self.attributes)} attributes that all share"
             if self.attributes
             else "each editor's own attributes"
         )
-        return f"{about['faces']} held-out people, seed {about['seed']}; means over {over}"
+        return f"{about['faces']} {first.unit}, seed {about['seed']}; means over {over}"
 
     def to_dict(self) -> dict[str, Any]:
         """{"by", "attributes", "editors": [{"name", metric: number or None, ...}, best first]}."""

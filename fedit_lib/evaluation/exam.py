@@ -1,4 +1,7 @@
-"""The exam: people that no editor has met, their pictures, and the true answer to every question."""
+"""The exam: people that no editor has met, their pictures, and the true answer to every question.
+
+Or photographs that none has met, to whose questions nobody knows the answer: `PhotoExam`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import faces
+from ..data import FaceSet, source_of
 
 CHUNK = 250  # faces drawn at a time
 
@@ -19,13 +23,13 @@ class Question:
     """One attribute flipped on every person of an exam.
 
     truth: the people as they should become. images: uint8 (n, 3, S, S), their pictures. region: bool (n, S, S), where
-    this edit may change pixels. wanted: float (n,), the new label.
+    this edit may change pixels. wanted: float (n,), the new label. Photographs have the last alone.
     """
 
     attribute: str
-    truth: faces.People
-    images: Tensor
-    region: Tensor
+    truth: faces.People | None
+    images: Tensor | None
+    region: Tensor | None
     wanted: Tensor
 
 
@@ -40,6 +44,9 @@ class Exam:
         size: side of the pictures in pixels.
         split: people of which split.
     """
+
+    source, name, unit = "procedural", "procedural", "people"
+    attributes: tuple[str, ...] = faces.ATTRIBUTES
 
     def __init__(self, n: int = 1000, seed: int = 0, size: int = 64, split: str = "test") -> None:
         seeds = faces.SEEDS[split]
@@ -74,9 +81,97 @@ class Exam:
             self._questions[attribute] = Question(attribute, truth, draw(truth, self.size), region, wanted)
         return self._questions[attribute]
 
+    def labels(self, names: Sequence[str]) -> Tensor:
+        """float (n, k), 0 or 1: what everyone is."""
+        return self.people.labels(names).cpu().float()
+
+    def target(self, attribute: str, names: Sequence[str]) -> Tensor:
+        """float (n, k), 0 or 1: what everyone is to be when `attribute` is flipped."""
+        return self.question(attribute).truth.labels(names).cpu().float()
+
     def without(self, attribute: str, most: int) -> Tensor:
         """Numbers of the first `most` people who lack `attribute`: those who can show a slider from 0 to 1."""
-        return (self.people.labels([attribute])[:, 0] == 0).nonzero()[:most, 0]
+        return (self.labels([attribute])[:, 0] == 0).nonzero()[:most, 0]
+
+    def slider_target(self, who: Tensor, attribute: str, names: Sequence[str], position: float) -> Tensor:
+        """Labels (m, k) of the people numbered `who` with one slider moved, and its rivals gone where they have to."""
+        strength = min(max(position, faces.TYPICAL[0]), faces.TYPICAL[1])
+        target = self.people[who].with_attribute(attribute, strength).labels(names).cpu().float()
+        target[:, list(names).index(attribute)] = position
+        return target
+
+    def ends(self, attribute: str, who: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures uint8 (m, 3, S, S) of what a slider goes between: `attribute` absent, and present."""
+        people = self.people[who]
+        low, high = (draw(people.with_attribute(attribute, faces.TYPICAL[end]), self.size) for end in (0, 1))
+        return low, high
+
+
+class PhotoExam:
+    """Held-out photographs, and their attributes flipped: no picture tells what would be right.
+
+    It asks what `Exam` asks, and what needs no true answer can be measured. An attribute that comes takes along what
+    excludes or hides it in the face world (rivals such as two hair colours), so that target means the same in both.
+
+    Args:
+        photos: all that may be asked for, with the labels of every attribute the editor has.
+        n: how many of them; None, or more than there are, takes all.
+        seed: of the choice.
+
+    Raises:
+        ValueError: n is below 1, or there are no photographs.
+    """
+
+    unit = "photographs"
+    people = None
+
+    def __init__(self, photos: FaceSet, n: int | None = None, seed: int = 0) -> None:
+        if (n is not None and n < 1) or not len(photos):
+            raise ValueError(f"an exam needs at least one face, not {min(n or 0, len(photos))}")
+        self.name, self.source = photos.name, source_of(photos.name)
+        self.seed, self.size, self.attributes = seed, photos.size, photos.attributes
+        order = torch.randperm(len(photos), generator=torch.Generator().manual_seed(seed))
+        chosen = photos[order[:n].sort().values]  # sorted: a memory-mapped file is read in one go
+        self.images, self.known = chosen.images.cpu(), chosen.labels.cpu()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        return f"PhotoExam({len(self)} of {self.name}, seed {self.seed}, {self.size} px)"
+
+    def labels(self, names: Sequence[str]) -> Tensor:
+        """float (n, k), 0 or 1, as the table has them."""
+        return self.known[:, [self.attributes.index(name) for name in names]]
+
+    def question(self, attribute: str) -> Question:
+        """The new label of everyone. Raises faces.UnknownAttribute for one that the table lacks."""
+        faces.check_attributes([attribute], self.attributes)
+        return Question(attribute, None, None, None, 1 - self.labels([attribute])[:, 0])
+
+    def target(self, attribute: str, names: Sequence[str]) -> Tensor:
+        """float (n, k), 0 or 1: the labels with `attribute` flipped."""
+        return _with(self.labels(names), names, attribute, self.question(attribute).wanted)
+
+    without = Exam.without
+
+    def slider_target(self, who: Tensor, attribute: str, names: Sequence[str], position: float) -> Tensor:
+        """Labels (m, k) of the photographs numbered `who` with one slider moved."""
+        return _with(self.labels(names)[who], names, attribute, torch.full((len(who),), float(position)))
+
+    def ends(self, attribute: str, who: Tensor) -> tuple[Tensor, Tensor]:
+        """What a slider goes between: those without `attribute` as they are, and as many others that have it."""
+        having = (self.labels([attribute])[:, 0] == 1).nonzero()[: len(who), 0]
+        return self.images[who], self.images[having]
+
+
+def _with(labels: Tensor, names: Sequence[str], attribute: str, strength: Tensor) -> Tensor:
+    """labels (n, k) with one attribute at `strength` (n,), and absent what the face world does not draw beside it."""
+    names, target = list(names), labels.clone()
+    target[:, names.index(attribute)] = strength
+    for other in {*faces.rivals(attribute), *faces.HIDDEN_BY.get(attribute, ())} & set(names):
+        target[strength > 0.5, names.index(other)] = 0.0
+    return faces.without_hidden(labels, target, names)
 
 
 def draw(people: faces.People, size: int) -> Tensor:
@@ -108,13 +203,3 @@ def terciles(people: faces.People) -> dict[str, Tensor]:
     """Numbers of the third of people with the darkest skin, the middle third, the lightest; together everyone."""
     parts = people.tone.argsort().tensor_split(3)
     return dict(zip(("dark", "middle", "light"), parts, strict=True))
-
-
-def slider_target(
-    labels: Tensor, column: int, people: faces.People, names: Sequence[str], position: float
-) -> Tensor:
-    """Labels (n, k) with one attribute at a slider's position, its rivals gone where the face world drops them."""
-    strength = min(max(position, faces.TYPICAL[0]), faces.TYPICAL[1])
-    target = people.with_attribute(names[column], strength).labels(names).to(labels)
-    target[:, column] = position
-    return target

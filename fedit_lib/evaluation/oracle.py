@@ -5,12 +5,17 @@ in [0, 1], which a slider is measured with). Its last hidden layer serves as the
 
 Two oracles of different build exist, because an editor trained against a classifier can learn the classifier's blind
 spots: noise that "a" calls glasses seldom convinces "b".
+
+Those that ship have seen drawn faces. Photographs need an oracle that learned from photographs: `train` makes one from
+CelebA or a folder (`source`, `root`). Their tables say whether, not how strongly, so its strength is the probability
+that the attribute is there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import faces
-from ..data import Batch, FaceSet
+from ..data import SOURCES, Batch, FaceSet, load_source
 from ..data.checks import check_images
 from ..nn import feature_trunk
 from ..training import Game, History, Player, Profile, fast_precision, fit
@@ -32,6 +37,10 @@ VARIANTS = {
     "b": "plain strided convolutions, group normalisation",
 }
 REQUIRED_ACCURACY = 0.97  # below this mean the oracle is no judge, and the benchmark says so
+TRAIN_ON_PHOTOS = (
+    "train one that can, fedit train oracle --source celeba --root ROOT --out RUN, and give it: --oracle RUN"
+)
+VALIDATION_PHOTOS = 500
 
 # Seconds in CI, and some ten minutes on two CPU cores.
 PROFILES = {
@@ -120,7 +129,8 @@ class Oracle(Game):
 
     A batch's `labels` are *strengths* here (`examples` makes such a set): they carry the labels (above .5) and more.
 
-    Args: see `OracleNet`; `attributes` are names from `faces.ATTRIBUTES`, by default all.
+    Args: see `OracleNet`; `attributes` are names from `faces.ATTRIBUTES`, by default all. `source` says what it has
+    seen, one of `data.SOURCES`; of photographs it may know attributes of any name.
     """
 
     turns = ("oracle",)
@@ -133,13 +143,18 @@ class Oracle(Game):
         size: int = 64,
         width: int = 32,
         features: int = 128,
+        source: str = "procedural",
     ) -> None:
         super().__init__()
-        faces.check_attributes(attributes)
-        self.attributes = tuple(attributes)
-        self.variant, self.size = variant, size
+        if source not in SOURCES:
+            raise ValueError(f"no source {source!r} to learn from; there are {', '.join(SOURCES)}")
+        self.attributes = faces.check_attributes(
+            attributes, faces.ATTRIBUTES if source == "procedural" else attributes
+        )
+        self.variant, self.size, self.source = variant, size, source
         self._config = {
             "attributes": list(attributes), "variant": variant, "size": size, "width": width, "features": features,
+            "source": source,
         }  # fmt: skip
         self.net = OracleNet(variant, len(self.attributes), size, width, features)
         self.receipt: dict[str, Any] = {}
@@ -147,7 +162,8 @@ class Oracle(Game):
 
     def __repr__(self) -> str:
         accuracy = (self.receipt.get("accuracy") or {}).get("mean")
-        known = f", {accuracy:.1%} right on held-out people" if accuracy is not None else ", untrained"
+        unit = "people" if self.source == "procedural" else "photographs"
+        known = f", {accuracy:.1%} right on held-out {unit}" if accuracy is not None else ", untrained"
         return f"Oracle({self.variant}, {len(self.attributes)} attributes, {self.size} px{known})"
 
     # -- the game ----------------------------------------------------------------------
@@ -226,7 +242,8 @@ class Oracle(Game):
             return list(range(len(self.attributes)))
         missing = [name for name in names if name not in self.attributes]
         if missing:
-            faces.check_attributes(missing)  # unknown everywhere: the error lists close matches
+            if self.source == "procedural":
+                faces.check_attributes(missing)  # unknown everywhere: the error lists close matches
             raise ValueError(
                 f"this oracle does not know {', '.join(missing)}; it knows {', '.join(self.attributes)}"
             )
@@ -287,13 +304,31 @@ def accuracy_on_people(
     oracle: Oracle, n: int = 2000, seed: int = 0, split: str = "test", size: int | None = None
 ) -> dict[str, float]:
     """How often the oracle is right, attribute by attribute, on `n` people sampled independently."""
-    right = torch.zeros(len(oracle.attributes))
     people = faces.sample(n, seed=faces.SEEDS[split].start + seed, correlated=False)
-    for i in range(0, n, 256):
-        some = people[i : i + 256]
-        seen = oracle.labels(faces.render(some, size=size or oracle.size)).cpu()
-        right += (seen == some.labels(oracle.attributes)).float().sum(0)
-    return {name: float(r / n) for name, r in zip(oracle.attributes, right, strict=True)}
+    parts = (people[i : i + 256] for i in range(0, n, 256))
+    return _share_right(
+        oracle, ((faces.render(p, size=size or oracle.size), p.labels(oracle.attributes)) for p in parts)
+    )
+
+
+def accuracy_on_photos(oracle: Oracle, photos: FaceSet, most: int | None = None) -> dict[str, float]:
+    """The same on photographs, the first `most` of them; attributes that their table lacks are left out."""
+    names = [name for name in oracle.attributes if name in photos.attributes]
+    n = min(len(photos), most or len(photos))
+    batches = (photos.subset(names).batch(slice(i, min(i + 256, n))) for i in range(0, n, 256))
+    return _share_right(oracle, batches, names)
+
+
+def _share_right(
+    oracle: Oracle, batches: Iterable[tuple[Tensor, Tensor]], names: Sequence[str] | None = None
+) -> dict[str, float]:
+    """{attribute: share of right answers} over pictures (B, 3, S, S) and their labels (B, k)."""
+    names = oracle.attributes if names is None else tuple(names)
+    right, n = torch.zeros(len(names)), 0
+    for images, labels in batches:
+        right += (oracle.labels(images, names).cpu() == labels.cpu()).float().sum(0)
+        n += len(images)
+    return {name: float(r / n) for name, r in zip(names, right, strict=True)}
 
 
 # -- training, saving, loading ----------------------------------------------------------------------
@@ -337,8 +372,13 @@ def train(
     weights: str | Path | None = None,
     people: int = 2000,
     command: str | None = None,
+    source: str = "procedural",
+    root: str | Path | None = None,
+    attributes: Sequence[str] | None = None,
 ) -> Oracle:
     """Train an oracle on people of the "oracle" split, and score it on people of the "test" split.
+
+    On photographs: on all of the "train" split, whatever the profile's number of faces.
 
     Args:
         profile: "smoke", "laptop", or a `Profile`.
@@ -346,8 +386,10 @@ def train(
         steps: instead of the profile's.
         precision: "32-true", "bf16-mixed", or "auto" (see `training.fast_precision`).
         weights: file to save to; by default `out/oracle_<variant>.safetensors`.
-        people: how many held-out people its receipt's accuracy is measured on.
+        people: how many held-out people (or photographs) its receipt's accuracy is measured on.
         command: noted in the receipt; by default the `fedit` command that does the same.
+        source, root: "celeba" or "folder" and where it lies, see `data.load_source`.
+        attributes: of a table of photographs, which to learn; by default all.
 
     Returns:
         The oracle, its `history` and `receipt` filled in. One that was interrupted has no receipt and writes no
@@ -359,11 +401,26 @@ def train(
     if precision == "auto":
         precision = fast_precision(device)
     torch.manual_seed(seed)
-    oracle = build(profile, variant)
-    examples_set = examples(profile.faces, profile.size, seed=seed * 10, progress=progress)
+    if source == "procedural":
+        oracle = build(profile, variant)
+        examples_set: FaceSet = examples(profile.faces, profile.size, seed=seed * 10, progress=progress)
+
+        def measure(game: Oracle, split: str, n: int) -> dict[str, float]:
+            return accuracy_on_people(game, n, split=split)
+    else:
+
+        def photos(split: str, names: Sequence[str] | None) -> FaceSet:
+            return load_source(source, size=profile.size, attributes=names, split=split, root=root)
+
+        examples_set = photos("train", attributes)
+        held_out = {split: photos(split, examples_set.attributes) for split in ("valid", "test")}
+        oracle = build(profile, variant, source=source, attributes=examples_set.attributes)
+
+        def measure(game: Oracle, split: str, n: int) -> dict[str, float]:
+            return accuracy_on_photos(game, held_out[split], n)
 
     def validate(game: Oracle, step: int) -> dict[str, float]:
-        return _rates(accuracy_on_people(game, min(500, profile.faces), split="valid"))
+        return _rates(measure(game, "valid", min(VALIDATION_PHOTOS, profile.faces)))
 
     history = fit(
         oracle,
@@ -387,12 +444,17 @@ def train(
     oracle.eval()
     if history.interrupted or not is_first_process():
         return oracle
-    per_attribute = accuracy_on_people(oracle, people)
+    per_attribute = measure(oracle, "test", people)
+    folder = "" if root is None else f" --root {Path(root).name if os.path.isabs(root) else root}"
     oracle.receipt = {
         "model": f"oracle_{variant}",
         "architecture": VARIANTS[variant],
         "command": command
-        or f"fedit train oracle --variant {variant} --profile {profile.name} --seed {seed}",
+        or f"fedit train oracle --variant {variant} --profile {profile.name} --seed {seed}"
+        + ("" if source == "procedural" else f" --source {source}{folder}"),
+        "source": source,
+        "faces": examples_set.name,
+        "number_of_faces": len(examples_set),
         "profile": profile.name,
         "config": oracle.config(),
         "seed": seed,
@@ -402,7 +464,7 @@ def train(
         "hardware": hardware(oracle.device),
         "versions": versions(),
         "commit": commit(),
-        "people": people,
+        "people": people if source == "procedural" else min(people, len(held_out["test"])),
         "accuracy": {
             "mean": sum(per_attribute.values()) / len(per_attribute),
             "per_attribute": per_attribute,
@@ -418,6 +480,24 @@ def train(
 def _rates(per_attribute: dict[str, float]) -> dict[str, float]:
     rates = list(per_attribute.values())
     return {"accuracy": sum(rates) / len(rates), "worst": min(rates)}
+
+
+def load_trained_oracle(run: str | Path, device: str = "cpu") -> Oracle:
+    """The oracle that `fedit train oracle --out RUN` wrote: of its run folder, or of the weight file in it.
+
+    Raises:
+        FileNotFoundError: there is none, or there are both variants (then give the file).
+        WeightsError: it is damaged, or holds something else.
+    """
+    run = Path(run)
+    found = [run] if run.suffix == ".safetensors" else sorted(run.glob("oracle_*.safetensors"))
+    if len(found) != 1 or not found[0].is_file():
+        there = "several: " + ", ".join(path.name for path in found) if len(found) > 1 else "none"
+        raise FileNotFoundError(
+            f"{run} should hold one oracle, but there is {there}; give the folder that `fedit train oracle --out` was "
+            f"told, or its .safetensors file"
+        )
+    return load_oracle(path=found[0], device=device)
 
 
 _LOADED: dict[tuple[str, float], Oracle] = {}

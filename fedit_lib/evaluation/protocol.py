@@ -1,7 +1,8 @@
 """One protocol for every editor: the same held-out people, the same questions, the same measures.
 
 Per attribute everyone's is flipped, and the answer is compared with the true one. The editor need not come from this
-library: anything with `attributes`, `edit` and `reconstruct` can be examined.
+library: anything with `attributes`, `edit` and `reconstruct` can be examined. On photographs (`PhotoExam`) there is no
+true answer: what needs one is None there, and the oracle has to be one that learned from photographs.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from .. import faces as world
 from . import metrics
 from .baselines import TrueAnswer
-from .exam import Exam, Question, draw, exam, slider_target, terciles
-from .oracle import REQUIRED_ACCURACY, Oracle, load_oracle, weights_path
+from .exam import Exam, PhotoExam, Question, exam, terciles
+from .oracle import REQUIRED_ACCURACY, TRAIN_ON_PHOTOS, Oracle, load_oracle, weights_path
 from .probe import probe_accuracy
 from .samples import sample_accuracy
 from .scores import EXTRA, METRICS, Scores
@@ -37,6 +38,10 @@ class OracleWarning(UserWarning):
     """The oracle is right too seldom to judge by."""
 
 
+class ExamWarning(UserWarning):
+    """The editor has met these pictures, or has never met pictures of their kind."""
+
+
 def evaluate(
     editor: Any,
     faces: int = 1000,
@@ -46,13 +51,13 @@ def evaluate(
     progress: bool = True,
     oracle: Oracle | None = None,
     oracle_b: Oracle | None = None,
-    questions: Exam | None = None,
+    questions: Exam | PhotoExam | None = None,
     inception_weights: str | Path | None = None,
 ) -> Scores:
     """Examine an editor on people of the test split, sampled independently.
 
     Args:
-        editor: anything with `attributes` (names of the face world), `edit(images, labels, target)` and
+        editor: anything with `attributes` (names of the exam's), `edit(images, labels, target)` and
             `reconstruct(images, labels)`; optional are `size` (64), `device` ("cpu"), `name`,
             `attention(images, labels, target)`, `latent(images)`, `sample(labels)`, `parameters_count()` and
             `receipt`.
@@ -61,27 +66,34 @@ def evaluate(
         attributes: which to flip (default: all that the editor has).
         slider_faces: how many people who lack an attribute have its slider moved; 0 leaves the slider out.
         progress: show a progress bar.
-        oracle, oracle_b: the judges; by default those that ship (the second may be absent).
-        questions: an `Exam` to ask instead of the one that `faces` and `seed` choose.
+        oracle, oracle_b: the judges; by default those that ship (the second may be absent). Photographs need an
+            `oracle` that learned from photographs.
+        questions: an `Exam` or `PhotoExam` to ask instead of the one that `faces` and `seed` choose.
         inception_weights: weights of torch-fidelity's Inception, to compute FID on its features too.
 
     Returns:
         `Scores`; every metric of the design by its name.
 
     Raises:
-        ValueError: if the editor lacks something, or returns another shape, range or type than it was given.
-        faces.UnknownAttribute: if an attribute is none of the face world's or of the editor's.
+        ValueError: if the editor lacks something, or returns another shape, range or type than it was given. Or if
+            there is no oracle that knows the exam's kind of pictures.
+        faces.UnknownAttribute: if an attribute is none of the exam's or of the editor's.
     """
     began = time.perf_counter()
-    names, asked, size, device = _introduce(editor, attributes)
+    known = world.ATTRIBUTES if questions is None else questions.attributes
+    names, asked, size, device = _introduce(editor, attributes, known)
     if slider_faces < 0:
         raise ValueError(f"slider_faces must be 0 or more, not {slider_faces}")
-    oracle = load_oracle("a") if oracle is None else oracle
-    if oracle_b is None and weights_path("b").exists():
+    drawn = questions is None or questions.people is not None
+    if oracle is None and drawn:
+        oracle = load_oracle("a")
+    if oracle_b is None and drawn and weights_path("b").exists():
         oracle_b = load_oracle("b")
+    check_judges(oracle, oracle_b, drawn)
     test = exam(faces, seed, size) if questions is None else questions
     if test.size != size:
         raise ValueError(f"the exam's pictures have {test.size} pixels a side, but the editor takes {size}")
+    _warn_of_editor(editor, test)
     judges = [judge.to(device) for judge in (oracle, oracle_b) if judge is not None]
     desk = Desk(editor, names, test, device, judges)
     fid = _fid(GivenFeatures(oracle.net.num_features)).to(device)
@@ -110,7 +122,8 @@ def evaluate(
     scores["parameters"] = int(count()) if callable(count) else None
     scores["ms_per_edit"] = desk.milliseconds()
     # What its code still knows. Of fewer people a probe's accuracy says too little for the seconds that it takes.
-    if callable(latent := getattr(editor, "latent", None)) and len(test) >= PROBE_FROM:
+    # Its teachers are drawn people: none for photographs.
+    if callable(latent := getattr(editor, "latent", None)) and len(test) >= PROBE_FROM and drawn:
         scores["latent_probe"] = probe_accuracy(latent, asked, test, device=device)
     if callable(sample := getattr(editor, "sample", None)):  # do the people it invents look as asked?
         scores["sample_accuracy"] = _summary(
@@ -118,10 +131,12 @@ def evaluate(
         )
     scores["training_seconds"] = _training_seconds(editor)
     everyone = {**{m: {a: per_person[a].get(m) for a in asked} for m in BY_TONE}, **rebuilt}
-    scores["tone"] = {m: _by_tone(everyone[m], test.people) for m in BY_TONE}
+    scores["tone"] = {m: _by_tone(everyone[m], test.people) for m in BY_TONE} if drawn else None
     scores["about"] = {
         "editor": str(getattr(editor, "name", type(editor).__name__)),
         "attributes": list(asked),
+        "source": test.source,
+        "set": test.name,
         "faces": len(test),
         "seed": test.seed,
         "size": size,
@@ -130,22 +145,57 @@ def evaluate(
         "oracle": desk.credentials(asked),
         "seconds": round(time.perf_counter() - began, 1),
     }
-    warn_of_oracle(oracle, scores["about"]["oracle"]["accuracy"]["mean"])
+    warn_of_oracle(oracle, scores["about"]["oracle"]["accuracy"]["mean"], test.unit)
     return scores
 
 
-def warn_of_oracle(oracle: Oracle, here: float) -> None:
+def warn_of_oracle(oracle: Oracle, here: float, unit: str = "people") -> None:
     """Say so if the oracle's receipt, or without one its accuracy `here`, is below what a judge needs."""
     certified = (oracle.receipt.get("accuracy") or {}).get("mean")
     accuracy = here if certified is None else certified
     if accuracy < REQUIRED_ACCURACY:
+        fix = (
+            "Train a better one: fedit train oracle --profile laptop"
+            if unit == "people"
+            else "Labels of photographs are too noisy for much more; docs/photographs.md says what can be read from it"
+        )
         warnings.warn(
-            f"the oracle is right on {accuracy:.1%} of the labels of held-out people, which is less than "
-            f"{REQUIRED_ACCURACY:.0%}: accuracy, preservation and slider are not to be trusted. "
-            f"Train a better one: fedit train oracle --profile laptop",
+            f"the oracle is right on {accuracy:.1%} of the labels of held-out {unit}, which is less than "
+            f"{REQUIRED_ACCURACY:.0%}: accuracy, preservation and slider are not to be trusted. {fix}",
             OracleWarning,
             stacklevel=3,
         )
+
+
+def check_judges(oracle: Oracle | None, oracle_b: Oracle | None, drawn: bool) -> None:
+    """Raise ValueError if there is no oracle, or one that has learned from the other kind of pictures."""
+    if oracle is None:
+        raise ValueError(
+            f"the oracles that ship have only seen drawn faces and cannot judge photographs: {TRAIN_ON_PHOTOS}"
+        )
+    for judge in filter(None, (oracle, oracle_b)):
+        source = getattr(judge, "source", "procedural")
+        if drawn != (source == "procedural"):
+            seen, asked = ("photographs", "drawn faces") if drawn else ("drawn faces", "photographs")
+            fix = "use those that ship" if drawn else TRAIN_ON_PHOTOS
+            raise ValueError(f"this oracle has only seen {seen} and cannot judge {asked}: {fix}")
+
+
+def _warn_of_editor(editor: Any, test: Exam | PhotoExam) -> None:
+    """Say so if these photographs are the editor's training set, or if it has never seen pictures of this kind."""
+    receipt = getattr(editor, "receipt", None)
+    if not isinstance(receipt, dict) or "source" not in receipt:
+        return
+    who = getattr(editor, "name", type(editor).__name__)
+    kinds = "drawn faces", "photographs"
+    learned, asked = (kinds[source != "procedural"] for source in (receipt["source"], test.source))
+    if learned != asked:
+        text = f"{who} was trained on {learned}: its scores on {asked} say how far that carries, no more"
+    elif test.people is None and receipt.get("faces") == test.name:
+        text = f"{who} was trained on {test.name}: its scores there say nothing about other photographs"
+    else:
+        return
+    warnings.warn(text, ExamWarning, stacklevel=3)
 
 
 # -- the editor at its desk ----------------------------------------------------------------------
@@ -155,10 +205,15 @@ class Desk:
     """An editor, an exam and the judges; every method puts one kind of question and measures the answers."""
 
     def __init__(
-        self, editor: Any, names: tuple[str, ...], test: Exam, device: torch.device, judges: list[Oracle]
+        self,
+        editor: Any,
+        names: tuple[str, ...],
+        test: Exam | PhotoExam,
+        device: torch.device,
+        judges: list[Oracle],
     ) -> None:
         self.editor, self.names, self.test, self.device, self.judges = editor, names, test, device, judges
-        self.labels = test.people.labels(names).cpu().float()
+        self.labels = test.labels(names)
         self.has_attention = None if callable(getattr(editor, "attention", None)) else False
 
     @contextlib.contextmanager
@@ -179,24 +234,29 @@ class Desk:
         fid: FrechetInceptionDistance,
         inception: FrechetInceptionDistance | None = None,
     ) -> dict[str, Tensor]:
-        """Everything that is measured once per person on one flipped attribute: name -> float (n,)."""
-        target = question.truth.labels(self.names).cpu().float()
+        """Everything that is measured once per person on one flipped attribute: name -> float (n,).
+
+        What a true answer or a true region is needed for is left out where there is none.
+        """
+        target, known = self.test.target(question.attribute, self.names), question.images is not None
         others = [i for i, name in enumerate(self.names) if name != question.attribute]
         rows: list[dict[str, Tensor]] = []
         for part in self._chunks():
-            source, truth = self.test.images[part].to(self.device), question.images[part].to(self.device)
-            region = question.region[part].to(self.device)
+            source = self.test.images[part].to(self.device)
             images, labels = world.to_float(source), self.labels[part].to(self.device)
             goal = target[part].to(self.device)
             edited = self._edit("edit", images, labels, goal)
             shown = world.to_uint8(edited)
-            row = {
-                "counterfactual_psnr": metrics.psnr(shown, truth),
-                "counterfactual_ssim": metrics.ssim(shown, truth),
-                "region_psnr": metrics.region_psnr(shown, truth, region),
-                "region_psnr_of_doing_nothing": metrics.region_psnr(source, truth, region),
-                "leakage": metrics.leakage(shown, source, region),
-            }
+            row: dict[str, Tensor] = {}
+            if known:
+                truth, region = question.images[part].to(self.device), question.region[part].to(self.device)
+                row = {
+                    "counterfactual_psnr": metrics.psnr(shown, truth),
+                    "counterfactual_ssim": metrics.ssim(shown, truth),
+                    "region_psnr": metrics.region_psnr(shown, truth, region),
+                    "region_psnr_of_doing_nothing": metrics.region_psnr(source, truth, region),
+                    "leakage": metrics.leakage(shown, source, region),
+                }
             wanted = question.wanted[part].to(self.device)
             for name, judge in zip(("accuracy", "accuracy_b"), self.judges, strict=False):
                 seen, _, features = judge.read(world.to_float(shown))
@@ -206,13 +266,14 @@ class Desk:
                 if name == "accuracy" and others:
                     kept = seen[:, judge.columns([self.names[i] for i in others])] == goal[:, others]
                     row["preservation"] = kept.float().mean(1)
-            attention = self._attention(images, labels, goal)
+            attention = self._attention(images, labels, goal) if known else None
             if attention is not None:
                 row["mask_ap"] = metrics.average_precision(attention, region)
                 row["mask_iou"] = metrics.intersection_over_union(attention, region)
-            fid.update(self.judges[0].read(world.to_float(truth)).features, real=True)
+            real = truth if known else source  # without a true answer: the photographs as they are
+            fid.update(self.judges[0].read(world.to_float(real)).features, real=True)
             if inception is not None:
-                inception.update(truth, real=True)
+                inception.update(real, real=True)
                 inception.update(shown, real=False)
             rows.append({name: value.cpu().float() for name, value in row.items()})
         return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
@@ -221,30 +282,28 @@ class Desk:
         """Rank correlation of a slider, and its reach as a share of the face world's.
 
         On people who lack the attribute, so that 0 is where they are and 1 is all the way. Reach is how far the mean
-        measured strength moves between 0 and 1, divided by how far it moves when the face world itself is asked.
+        measured strength moves between 0 and 1, divided by how far it moves when the face world itself is asked; of
+        photographs by how far those that have the attribute are from those that lack it.
         """
         who = self.test.without(attribute, most)
         if not len(who):
             return None, None
-        people, column = self.test.people[who], self.names.index(attribute)
         measured: list[list[Tensor]] = [[] for _ in POSITIONS]
         for i in range(0, len(who), CHUNK):
             part = slice(i, i + CHUNK)
             images = world.to_float(self.test.images[who[part]].to(self.device))
             labels = self.labels[who[part]]
             for values, position in zip(measured, POSITIONS, strict=True):
-                target = slider_target(labels, column, people[part], self.names, position)
+                target = self.test.slider_target(who[part], attribute, self.names, position)
                 edited = self._edit("edit", images, labels.to(self.device), target.to(self.device))
                 values.append(self._strength(world.to_uint8(edited), attribute))
         table = torch.stack([torch.cat(values) for values in measured], dim=1)
         rank = metrics.rank_correlation(torch.tensor(POSITIONS), table).mean()
-        ends = [
-            self._strength(
-                draw(people.with_attribute(attribute, world.TYPICAL[end]), self.test.size), attribute
-            ).mean()
-            for end in (0, 1)
-        ]
-        true_reach = float(ends[1] - ends[0])
+        ends = self.test.ends(attribute, who)
+        if not len(ends[1]):  # no photograph has it
+            return float(rank), None
+        low, high = (self._strength(images, attribute).mean() for images in ends)
+        true_reach = float(high - low)
         reach = (
             float(table[:, -1].mean() - table[:, 0].mean()) / true_reach if abs(true_reach) > 1e-3 else None
         )
@@ -278,16 +337,24 @@ class Desk:
         return round(statistics.median(taken[3:]), 3)
 
     def credentials(self, asked: Sequence[str]) -> dict[str, Any]:
-        """How often the judges are right on this exam's unedited faces, and what their receipts say."""
+        """How often the judges are right on this exam's unedited faces, and what their receipts say.
+
+        Attributes of photographs are rare or frequent: "always_the_same" is how often who always gives the more
+        frequent answer is right.
+        """
         found: dict[str, Any] = {}
+        truth = self.test.labels(asked)
         for name, judge in zip(("accuracy", "accuracy_b"), self.judges, strict=False):
             seen = [
                 judge.labels(world.to_float(self.test.images[p].to(self.device)), asked).cpu()
                 for p in self._chunks()
             ]
-            right = (torch.cat(seen) == self.test.people.labels(asked).cpu()).float()
+            right = (torch.cat(seen) == truth).float()
             found[name] = _averages({a: right[:, i] for i, a in enumerate(asked)})
             found[name]["receipt"] = (judge.receipt.get("accuracy") or {}).get("mean")
+        if self.test.people is None:
+            share = dict(zip(asked, truth.mean(0).tolist(), strict=True))
+            found["always_the_same"] = _summary({a: max(s, 1 - s) for a, s in share.items()})
         return found
 
     def _chunks(self) -> Iterator[slice]:
@@ -357,12 +424,12 @@ def _reach(values: Tensor) -> str:
     return f"{float(values.min()):.3g} to {float(values.max()):.3g}"
 
 
-def check_editor(editor: Any) -> tuple[str, ...]:
-    """The attributes of anything that can be examined.
+def check_editor(editor: Any, known: Sequence[str] = world.ATTRIBUTES) -> tuple[str, ...]:
+    """The attributes of anything that can be examined; `known` are those that there are.
 
     Raises:
         ValueError: it lacks a method or its attributes; which is said.
-        faces.UnknownAttribute: an attribute is none of the face world's.
+        faces.UnknownAttribute: an attribute is none of the known ones.
     """
     for method in ("edit", "reconstruct"):
         if not callable(getattr(editor, method, None)):
@@ -374,20 +441,20 @@ def check_editor(editor: Any) -> tuple[str, ...]:
         raise ValueError(
             f"{type(editor).__name__}.attributes must list the names that it edits, not be {names!r}"
         )
-    return world.check_attributes(names)
+    return world.check_attributes(names, known)
 
 
 def _introduce(
-    editor: Any, attributes: Sequence[str] | None
+    editor: Any, attributes: Sequence[str] | None, known: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...], int, torch.device]:
     """The editor's attributes, those to flip, its size and device; or what it lacks."""
-    names = check_editor(editor)
+    names = check_editor(editor, known)
     if isinstance(attributes, str):
         attributes = [attributes]
     asked = names if attributes is None else tuple(attributes)
     if not asked:
         raise ValueError("attributes is empty: name at least one, or leave it out for all")
-    world.check_attributes(asked)
+    world.check_attributes(asked, known)
     for name in asked:
         if name not in names:
             raise world.UnknownAttribute(
@@ -419,7 +486,8 @@ def _fid(features: nn.Module) -> FrechetInceptionDistance:
     """Fréchet distance (Heusel et al. 2017) of edited faces to the *true* edited faces, on given features.
 
     The true answers are the right reference: they hold the same people and the same share of every attribute, so the
-    face world itself has distance 0.
+    face world itself has distance 0. Photographs have none, and are compared with themselves before the edit, as papers
+    do: there even a perfect editor keeps a distance, since it changes how often an attribute is there.
     """
     with warnings.catch_warnings():
         warnings.simplefilter(

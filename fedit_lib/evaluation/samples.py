@@ -32,10 +32,11 @@ def sample_accuracy(
 
     Raises:
         ValueError: if `sample` does not return a picture a row.
-        faces.UnknownAttribute: if an attribute is none of the face world's.
+        faces.UnknownAttribute: if an attribute is none of the oracle's.
     """
-    attributes = faces.check_attributes(attributes)
+    attributes = faces.check_attributes(attributes, attributes)
     judged = attributes if judged is None else faces.check_attributes(judged, attributes)
+    faces.check_attributes(judged, oracle.attributes)
     images = sample(labels)
     shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[:2] != (len(labels), 3):

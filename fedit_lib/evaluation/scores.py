@@ -43,7 +43,8 @@ class Scores(dict):
     """`scores["accuracy"]` is `{"mean": ..., "per_attribute": {...}}`, `scores["fid"]` a number, or None.
 
     Further keys: "accuracy_b", "fid_inception", "latent_probe", "sample_accuracy", "training_seconds", "tone" (metric
-    -> dark, middle, light) and "about" (editor, attributes, people, seed, size, the oracles' own accuracy, seconds).
+    -> dark, middle, light; None for photographs) and "about" (editor, attributes, source and set of the pictures, how
+    many, seed, size, the oracles' own accuracy, seconds).
     """
 
     def mean(self, metric: str) -> float | None:
@@ -59,14 +60,25 @@ class Scores(dict):
         return self["about"]["editor"]
 
     @property
+    def unit(self) -> str:
+        """What was looked at: "held-out people", or photographs of some set."""
+        about = self["about"]
+        drawn = about.get("source", "procedural") == "procedural"
+        return "held-out people" if drawn else f"photographs of {about['set']}"
+
+    @property
     def attributes(self) -> tuple[str, ...]:
         """That were flipped."""
         return tuple(self["about"]["attributes"])
 
     def beats_nothing(self) -> list[str]:
-        """The attributes whose edit comes closer to the truth, inside the region, than the unedited face."""
+        """The attributes whose edit comes closer to the truth, inside the region, than the unedited face.
+
+        None of photographs', which have no truth to come closer to.
+        """
         edited, nothing = (
-            self[key]["per_attribute"] for key in ("region_psnr", "region_psnr_of_doing_nothing")
+            (self[key] or {"per_attribute": {}})["per_attribute"]
+            for key in ("region_psnr", "region_psnr_of_doing_nothing")
         )
         return [
             a for a in edited if edited[a] is not None and nothing[a] is not None and edited[a] > nothing[a]
@@ -104,7 +116,7 @@ class Scores(dict):
         from rich.table import Table
 
         about = self["about"]
-        title = f"{self.name}: {about['faces']} held-out people, seed {about['seed']}, {about['size']} px"
+        title = f"{self.name}: {about['faces']} {self.unit}, seed {about['seed']}, {about['size']} px"
         whole = Table(title=title, title_justify="left")
         whole.add_column("metric")
         whole.add_column("mean", justify="right")

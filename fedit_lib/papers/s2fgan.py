@@ -896,7 +896,7 @@ def arrange(faces: FaceSet, sketches: Tensor | None = None, skills: Sequence[str
         if faces.people is None:
             raise ValueError(
                 f"{faces.name} are not the face world's people, whose sketches it could draw: give sketches="
-                f"uint8 (N, k, {faces.size}, {faces.size}), k of every face"
+                f"uint8 (N, k, {faces.size}, {faces.size}), k of every face; data.line_drawings(faces) traces them"
             )
         drawn = (
             torch.cat([world.to_uint8(world.sketch(part, faces.size, skill)) for skill in skills], 1)

@@ -20,11 +20,14 @@ CELEBA = (
 SPLITS = (0, 0, 0, 0, 0, 0, 1, 1, 2, 2)  # six faces to train, two to validate, two to test
 
 
-def write_celeba(root: Path) -> faces.People:
-    """Ten faces as CelebA lays them out (178 x 218 JPEGs, five tables), under root/celeba; returns the people."""
-    folder, n = root / "celeba", len(SPLITS)
+def write_celeba(root: Path, splits: tuple[int, ...] = SPLITS, correlated: bool = True) -> faces.People:
+    """Faces as CelebA lays them out (178 x 218 JPEGs, five tables), under root/celeba; returns the people.
+
+    splits: 0 (train), 1 (valid) or 2 (test) of every face.
+    """
+    folder, n = root / "celeba", len(splits)
     (folder / "img_align_celeba").mkdir(parents=True)
-    people = faces.sample(n, seed=5)
+    people = faces.sample(n, seed=5, correlated=correlated)
     names = [f"{i:06d}.jpg" for i in range(1, n + 1)]
     for name, image in zip(names, faces.render_uint8(people, size=178), strict=True):
         canvas = np.zeros((218, 178, 3), dtype=np.uint8)
@@ -38,7 +41,7 @@ def write_celeba(root: Path) -> faces.People:
     # The official table ends its header in a space and pads 1 to two places.
     rows = [f"{name} " + " ".join(f"{v:2d}" for v in row) for name, row in zip(names, signs, strict=True)]
     (folder / "list_attr_celeba.txt").write_text("\n".join([str(n), " ".join(CELEBA) + " ", *rows]) + "\n")
-    write_rows(folder / "list_eval_partition.txt", [], names, [[s] for s in SPLITS])
+    write_rows(folder / "list_eval_partition.txt", [], names, [[s] for s in splits])
     write_rows(folder / "identity_CelebA.txt", [], names, [[i] for i in range(n)])
     write_rows(
         folder / "list_bbox_celeba.txt", [str(n), "image_id x_1 y_1 width height"], names, [[1, 2, 3, 4]] * n
@@ -53,15 +56,18 @@ def write_rows(path: Path, header: list[str], names: list[str], values: list[lis
     path.write_text("\n".join([*header, *lines]) + "\n")
 
 
-def write_photos(folder: Path, n: int = 6, size: int = 48) -> faces.People:
-    """Photos wider than high, p0.png to p(n-1).png, and attributes.csv with Smiling and Eyeglasses coded 1/0."""
+def write_photos(
+    folder: Path, n: int = 6, size: int = 48, attributes: tuple[str, ...] = ("Smiling", "Eyeglasses")
+) -> faces.People:
+    """Photos wider than high, p0.png to p(n-1).png, and attributes.csv with these attributes coded 1/0."""
     folder.mkdir(parents=True)
     people = faces.sample(n, seed=9)
     for i, image in enumerate(faces.render_uint8(people, size=size)):
         canvas = np.zeros((size, size + 20, 3), dtype=np.uint8)
         canvas[:, 10 : 10 + size] = image.permute(1, 2, 0).numpy()
         Image.fromarray(canvas).save(folder / f"p{i}.png")
-    labels = people.labels(["Smiling", "Eyeglasses"]).int().tolist()
-    lines = ["file,Smiling,Eyeglasses"] + [f"p{i}.png,{a},{b}" for i, (a, b) in enumerate(labels)]
+    labels = people.labels(list(attributes)).int().tolist()
+    lines = [",".join(("file", *attributes))]
+    lines += [",".join((f"p{i}.png", *map(str, row))) for i, row in enumerate(labels)]
     (folder / "attributes.csv").write_text("\n".join(lines) + "\n")
     return people

@@ -138,6 +138,10 @@ def damage(folder, how):
     elif how == "partial pictures":
         (pictures / "000002.jpg").unlink()
         (pictures / "000005.jpg").unlink()
+    elif how == "one folder deeper":
+        pictures.rename(folder / "unpacked")
+        pictures.mkdir()
+        (folder / "unpacked").rename(pictures / "img_align_celeba")
     elif how == "short row":
         edit(attributes, 5, lambda line: line[:-3])
     elif how == "wrong value":
@@ -168,6 +172,7 @@ def damage(folder, how):
         ("no table", r"not complete.*missing identity_CelebA\.txt"),
         ("no pictures", r"not complete.*missing img_align_celeba/"),
         ("partial pictures", r"lacks 2 of the 6 pictures of the train split \(the first is 000002\.jpg\)"),
+        ("one folder deeper", r"lacks 6 of the 6 .*: move the pictures up from img_align_celeba/img_align_celeba/"),
         ("short row", r"list_attr_celeba\.txt, line 5: 39 values for 40 attributes"),
         ("wrong value", r"list_attr_celeba\.txt, line 6: '7' is neither 1 nor -1"),
         ("lost row", r"list_attr_celeba\.txt has 9 pictures, list_eval_partition\.txt has 10"),

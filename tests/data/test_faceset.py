@@ -124,7 +124,7 @@ def test_procedural_refuses_unknown_attributes():
 
 def test_load_source_opens_every_source(tmp_path):
     write_celeba(tmp_path)
-    write_photos(tmp_path / "photos")
+    write_photos(tmp_path / "photos", n=8)
     wanted = {"size": 16, "attributes": ["Smiling", "Eyeglasses"]}
     sets = [
         load_source("procedural", n=5, split="test", **wanted),

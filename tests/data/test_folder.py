@@ -32,6 +32,47 @@ def test_reads_everything(photos):
     assert folder(path, size=16, attributes=["Eyeglasses"]).images.shape == (6, 3, 16, 16)
 
 
+def test_an_image_stays_in_its_split_when_others_join(tmp_path):
+    write_photos(tmp_path / "few", n=30, size=16)
+    write_photos(tmp_path / "more", n=40, size=16)
+    parts = {}
+    for name in ("few", "more"):
+        for split in ("train", "valid", "test"):
+            data = folder(tmp_path / name, size=16, split=split)
+            assert len(data) == len(data.report.kept) and data.name == f"folder-{name}-{split}"
+            parts[name, split] = set(data.report.kept)
+    few = [parts["few", split] for split in ("train", "valid", "test")]
+    assert len(set.union(*few)) == sum(map(len, few)) == 30  # everyone, and nobody twice
+    assert min(map(len, few)) >= 1 and len(few[0]) > 20
+    for split in ("train", "valid", "test"):
+        assert parts["few", split] == parts["more", split] & set.union(*few)
+    with pytest.raises(ValueError, match="unknown split 'dev': a folder has train, valid, test and all"):
+        folder(tmp_path / "few", split="dev")
+
+
+def test_a_split_that_gets_no_image_is_an_error_not_an_empty_set(tmp_path):
+    write_photos(tmp_path / "two", n=2, size=16)
+    with pytest.raises(DataError, match=r"none of the 2 images in .*two falls into the test split"):
+        folder(tmp_path / "two", split="test")
+
+
+def test_what_is_skipped_in_another_split_is_not_reported(tmp_path):
+    path = tmp_path / "photos"
+    write_photos(path, n=12, size=16)  # of which p6 is to test with, p9 and p11 to validate
+    (path / "p1.png").write_text("not an image")
+    with open(path / "attributes.csv", "a") as table:
+        table.write("p1.png,0,0\n")
+    assert set(folder_quietly(path, "train").report.skipped) == {"p1.png", "p1.png (line 14)"}
+    assert not folder_quietly(path, "valid").report.skipped
+    assert folder_quietly(path, "test").report.kept == ["p6.png"]
+
+
+def folder_quietly(path, split):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return folder(path, size=16, split=split)
+
+
 @pytest.mark.parametrize("separator,absent", [(",", "-1"), (";", "0"), ("\t", "-1")])
 def test_codes_and_separators(photos, separator, absent):
     path, people = photos
@@ -100,6 +141,8 @@ def test_what_is_missing_is_named(photos, tmp_path):
         folder(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"attributes\.csv has no attribute 'smiling'; did you mean Smiling"):
         folder(path, attributes=["smiling"])
+    with pytest.raises(DataError, match=r"no attributes 'Bald', 'Male'\. It has Smiling, Eyeglasses: .*--attributes"):
+        folder(path, attributes=["Bald", "Smiling", "Male"])
     with pytest.raises(DataError, match=r"gone\.csv cannot be read"):
         folder(path, table=path / "gone.csv")
     (path / "attributes.csv").write_bytes("file,Größe\n".encode("latin-1"))
