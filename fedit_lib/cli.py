@@ -224,6 +224,19 @@ def course_execute(
         raise typer.Exit(1)
 
 
+@course_app.command("book")
+def course_book(
+    out: Annotated[Path | None, typer.Option(help="Default build/book.")] = None,
+) -> None:
+    """Render the notebooks as they are stored, the glossary and the bibliography as a site; it needs no network."""
+    from fedit_lib.course import book
+    from fedit_lib.course.paths import course_root
+
+    root = course_root()
+    made = book.build(root, out or root / "build" / "book", report=lambda line: None)
+    typer.echo(f"{len(made)} pages; begin at {made[0]}")
+
+
 @exercises_app.command("build")
 def exercises_build(
     check: Annotated[
