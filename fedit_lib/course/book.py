@@ -33,8 +33,9 @@ class Page:
 def build(root: Path, out: Path, report: Callable[[str], None] = print) -> list[Path]:
     """Render the book into ``out`` from what is committed; nothing is executed.
 
-    Home is the README; then each series with its notebooks and its exercises (untouched, no answers); then the glossary,
-    the questions without their answers, and the bibliography. Pages of an earlier build that are no longer made go.
+    Home is the README; then each series with its notebooks and its exercises (untouched, no answers); then the
+    glossary, the questions without their answers, and the bibliography. Pages of an earlier build that are no longer
+    made go.
 
     Returns:
         The pages, home first.
@@ -60,7 +61,9 @@ def build(root: Path, out: Path, report: Callable[[str], None] = print) -> list[
         if page.body
         for slug, heading, text in page.body.sections
     ]
-    files["search.js"] = "const BOOK = " + json.dumps(index, ensure_ascii=False, separators=(",", ":")) + ";\n"
+    files["search.js"] = (
+        "const BOOK = " + json.dumps(index, ensure_ascii=False, separators=(",", ":")) + ";\n"
+    )
     for number, page in enumerate(found):
         files[page.address] = pages.frame(
             "book.html.j2",
@@ -178,13 +181,16 @@ def _works(path: Path, root: Path) -> str:
     for notebook in find_notebooks(root):
         cells = nbformat.read(notebook, as_version=4).cells
         texts[notebook] = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    lines = ["# Bibliography", "", "Every work that the notebooks and the library's files cite. The same as BibTeX is in"]
-    lines += ["`docs/references.bib` of the repository.", ""]
+    about = (
+        "Every work that the notebooks and the library cite. `docs/references.bib` has the same as BibTeX."
+    )
+    lines = ["# Bibliography", "", about, ""]
     for work in sorted(bibliography.read(path), key=lambda w: (w.family.lower(), w.fields["year"])):
         title = f"[{work.title}]({work.address})" if work.address else work.title
         cited = [n for n, text in texts.items() if work.cited_in(text)]
         where = ", ".join(f"`{n.parent.name}/{n.stem[:2]}`" for n in cited)
         lines += [
-            f"- {', '.join(work.authors)}. *{title}.* {work.where}." + (f" Cited in {where}." if where else "")
+            f"- {', '.join(work.authors)}. *{title}.* {work.where}."
+            + (f" Cited in {where}." if where else "")
         ]
     return "\n".join(lines) + "\n"

@@ -29,8 +29,8 @@ Link = Callable[[str], "str | None"]
 class Body:
     """A rendered page without its frame.
 
-    title: of the first heading, plain text. headings: (level, id, text) of all. sections: (id, heading, plain text), for
-    the search; the text before the first heading has the id "".
+    title: of the first heading, plain text. headings: (level, id, text) of all. sections: (id, heading, plain text),
+    for the search; the text before the first heading has the id "".
     """
 
     html: str
@@ -87,16 +87,42 @@ def body(
     Raises:
         ValueError: a formula cannot be converted.
     """
-    from nbconvert import HTMLExporter
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-
     if isinstance(notebook, str):
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(notebook)])
-    content = _still(notebook)
+        cell = nbformat.v4.new_markdown_cell(notebook, id="text")  # else a random one: no two builds alike
+        notebook = nbformat.v4.new_notebook(cells=[cell])
     page = Body("")
     taken: Counter[str] = Counter()
 
+    def heading(text: str, level: int) -> str:
+        plain = _plain(text)
+        slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "section"
+        taken[slug] += 1
+        if taken[slug] > 1:
+            slug += f"-{taken[slug]}"
+        page.headings.append((level, slug, plain))
+        anchor = f'<a class="anchor" href="#{slug}" aria-label="Link to this section">#</a>'
+        return f'<h{level} id="{slug}">{text}{anchor}</h{level}>\n'
+
+    prose: list[str] = []
+    page.html = _exporter()(_still(notebook), (heading, link, code_link, picture, prose))
+    page.title = next((text for _, _, text in page.headings), "")
+    page.sections = _sections(page, prose)
+    return page
+
+
+@cache
+def _exporter() -> Callable[[Any, Any], str]:
+    """nbconvert's exporter with its own renderer of Markdown. Made once: its templates take long to compile.
+
+    HTMLExporter's own steps that parse the finished page again are left out: they take longer than all the rest.
+    """
+    from nbconvert import HTMLExporter, TemplateExporter
+    from nbconvert.filters import Highlight2HTML
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
     class Renderer(IPythonRenderer):
+        page: Any
+
         def inline_math(self, body: str) -> str:
             return mathml(body)
 
@@ -107,36 +133,39 @@ def body(
             return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
 
         def heading(self, text: str, level: int, **attrs: Any) -> str:
-            plain = _plain(text)
-            slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "section"
-            taken[slug] += 1
-            if taken[slug] > 1:
-                slug += f"-{taken[slug]}"
-            page.headings.append((level, slug, plain))
-            anchor = f'<a class="anchor" href="#{slug}" aria-label="Link to this section">#</a>'
-            return f'<h{level} id="{slug}">{text}{anchor}</h{level}>\n'
+            return self.page[0](text, level)
 
         def link(self, text: str, url: str, title: str | None = None) -> str:
-            to = link(url)
+            to = self.page[1](url)
             return text if to is None else f'<a href="{html.escape(to)}">{text}</a>'
-
-        def image(self, text: str, url: str, title: str | None = None) -> str:
-            return f'<img src="{html.escape(picture(url))}" alt="{html.escape(_plain(text))}">'
 
         def codespan(self, text: str) -> str:
             code = super().codespan(text)
-            to = code_link(html.unescape(text))
+            to = self.page[2](html.unescape(text))
             return code if to is None else f'<a href="{html.escape(to)}">{code}</a>'
 
+        def image(self, text: str, url: str, title: str | None = None) -> str:
+            return f'<img src="{html.escape(self.page[3](url))}" alt="{html.escape(_plain(text))}">'
+
     class Exporter(HTMLExporter):
+        page: Any
+
         def markdown2html(self, source: str) -> str:
-            return MarkdownWithMath(renderer=Renderer(escape=False)).render(source)
+            renderer = Renderer(escape=False)
+            renderer.page = self.page
+            made = MarkdownWithMath(renderer=renderer).render(source)
+            self.page[4].append(made)
+            return made
 
     exporter = Exporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
-    page.html = exporter.from_notebook_node(content)[0]
-    page.title = next((text for _, _, text in page.headings), "")
-    page.sections = _sections(page)
-    return page
+    exporter.register_filter("highlight_code", Highlight2HTML(pygments_lexer="python", parent=exporter))
+    exporter.register_filter("clean_html", lambda text: text)  # the notebooks are the course's own
+
+    def convert(content: Any, page: Any) -> str:
+        exporter.page = page
+        return TemplateExporter.from_notebook_node(exporter, content, exporter._init_resources({}))[0]
+
+    return convert
 
 
 def standalone(notebook: Path) -> str:
@@ -171,7 +200,10 @@ def _templates() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(ASSETS), undefined=StrictUndefined, autoescape=True, keep_trailing_newline=True
+        loader=FileSystemLoader(ASSETS),
+        undefined=StrictUndefined,
+        autoescape=True,
+        keep_trailing_newline=True,
     )
 
 
@@ -192,7 +224,9 @@ def _still(notebook: Any) -> Any:
             section = re.sub(r"[$*`]", "", found[-1]) if found else section
             continue
         cell.source = re.sub(r"\A# NBVAL_CHECK_OUTPUT\n", "", cell.source)  # for nbval, not for readers
-        cell.metadata["alt"] = f"Output of a cell in the section “{section}”" if section else "Output of a cell"
+        cell.metadata["alt"] = (
+            f"Output of a cell in the section “{section}”" if section else "Output of a cell"
+        )
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             text = data.get("text/plain", "")
@@ -209,23 +243,18 @@ def _plain(markup: str) -> str:
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", markup))).strip()
 
 
-def _sections(page: Body) -> list[tuple[str, str, str]]:
+def _sections(page: Body, prose: list[str]) -> list[tuple[str, str, str]]:
     """Text of each section, without outputs and without code."""
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(page.html, "html.parser")
     names = {slug: text for _, slug, text in page.headings}
-    found: list[list[Any]] = [["", page.title, []]]
-    for block in soup.select(".text_cell_render > *"):
-        if block.name in ("h1", "h2", "h3") and block.get("id") in names:
-            found.append([block["id"], names[block["id"]], []])
-        else:
-            found[-1][2].append(block.get_text(" ", strip=True))
-    return [(slug, name, " ".join(texts)) for slug, name, texts in found if slug or texts]
+    parts = re.split(r'<h[1-3] id="([^"]+)">.*?</h[1-3]>', "\n".join(prose), flags=re.S)
+    before = _plain(parts[0])
+    found = [("", page.title, before)] if before else []
+    pairs = zip(parts[1::2], parts[2::2], strict=True)
+    return found + [(slug, names[slug], _plain(text)) for slug, text in pairs]
 
 
 def write_all(folder: Path, files: dict[str, str | bytes]) -> None:
-    """Write files into a folder, each whole or not at all. What an earlier call wrote there and this one does not, goes.
+    """Write files into a folder, each whole or not at all. What an earlier call wrote and this one does not, goes.
 
     ``files.json`` remembers what was written: nothing else in the folder is ever removed.
     """

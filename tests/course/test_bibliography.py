@@ -17,11 +17,12 @@ NOTEBOOKS = find_notebooks(ROOT)
 WORKS = bibliography.read(ROOT / "docs" / "references.bib")
 PARAGRAPH = re.compile(r"^\*\*(?:Papers?|Cited here:?)\*\*:?(.*?)(?:\n\n|\Z)", re.M | re.S)
 TITLE = re.compile(r"(?<![*\w])\*(?=\S)([^*]+ [^*]+)(?<=\S)\*(?!\*)")
+SHORT = re.compile(r"([A-Z][a-z]+)(?: et al\.|(?:, [A-Z]\. [A-Z][a-z]+)+),? (?:[A-Za-z]+,? )?((?:19|20)\d\d)")
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
 def cited(text: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """An opening cell -> its citations: (title, the year after it), and (family name, year) of those without a title."""
+    """An opening cell -> (title, the year after it) of its citations, and (family, year) of those without a title."""
     paragraph = PARAGRAPH.search(text)
     flat = re.sub(r"\s+", " ", paragraph[1]) if paragraph else ""
     titled, spans = [], []
@@ -29,8 +30,7 @@ def cited(text: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         year = YEAR.search(flat, match.end())
         titled.append((match[1], year[0] if year else ""))
         spans.append((match.start(), year.end() if year else match.end()))
-    short = re.finditer(r"([A-Z][a-z]+)(?: et al\.|(?:, [A-Z]\. [A-Z][a-z]+)+),? (?:[A-Za-z]+,? )?((?:19|20)\d\d)", flat)
-    bare = [(m[1], m[2]) for m in short if not any(a <= m.start() < b for a, b in spans)]
+    bare = [(m[1], m[2]) for m in SHORT.finditer(flat) if not any(a <= m.start() < b for a, b in spans)]
     return titled, bare
 
 
@@ -63,7 +63,10 @@ def test_what_a_notebook_cites_at_its_head_is_in_the_bibliography(path: Path) ->
 
 
 def test_a_wrong_title_year_or_name_would_be_seen() -> None:
-    good = "# T\n\n**Paper** G. Lample et al. *Fader Networks: Manipulating\nImages by Sliding Attributes.* NIPS 2017.\n\nNext"
+    good = (
+        "# T\n\n**Paper** G. Lample et al. *Fader Networks: Manipulating\n"
+        "Images by Sliding Attributes.* NIPS 2017.\n\nNext"
+    )
     assert cited(good) == (
         [("Fader Networks: Manipulating Images by Sliding Attributes.", "2017")],
         [],
@@ -71,7 +74,10 @@ def test_a_wrong_title_year_or_name_would_be_seen() -> None:
     assert faults(good) == []
     assert "no entry has the title" in faults(good.replace("Sliding", "Pushing"))[0]
     assert "says ['2017']" in faults(good.replace("2017", "2016"))[0]
-    short = "**Paper** X. The pool: A. Shrivastava et al., 2017; R1: L. Mescheder et al., ICML 2018; Y. Ganin, V. Lempitsky, ICML 2015."
+    short = (
+        "**Paper** X. The pool: A. Shrivastava et al., 2017; R1: L. Mescheder et al., ICML 2018; "
+        "Y. Ganin, V. Lempitsky, ICML 2015."
+    )
     assert [name for name, _ in cited(short)[1]] == ["Shrivastava", "Mescheder", "Ganin"]
     assert faults(short) == [] and len(faults(short.replace("Mescheder", "Meschede"))) == 1
 
@@ -93,7 +99,8 @@ def test_every_entry_is_cited_somewhere(work: bibliography.Work) -> None:
 
 def test_every_work_that_the_library_cites_is_an_entry() -> None:
     """As the library's docstrings cite: "(Karras et al., CVPR 2020)", "Mirza & Osindero 2014"."""
-    pattern = re.compile(r"(?<!, )\b([A-Z][a-z]+)(?:,? et al\.| & [A-Z][a-z]+),? \(?(?:[A-Z][A-Za-z]+ )?((?:19|20)\d\d)")
+    others = r"(?:,? et al\.| & [A-Z][a-z]+)"
+    pattern = re.compile(rf"(?<!, )\b([A-Z][a-z]+){others},? \(?(?:[A-Z][A-Za-z]+ )?((?:19|20)\d\d)")
     found = {
         (family, year)
         for path in sorted((ROOT / "fedit_lib").rglob("*.py"))
@@ -106,7 +113,10 @@ def test_every_work_that_the_library_cites_is_an_entry() -> None:
 
 def test_reading_names_what_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "x.bib"
-    good = "@misc{a2014,\n  author = {Doe, Jane and Roe, R.},\n  title = {On {GANs}},\n  year = {2014},\n  eprint = {1.2},\n}\n"
+    good = (
+        "@misc{a2014,\n  author = {Doe, Jane and Roe, R.},\n  title = {On {GANs}},\n"
+        "  year = {2014},\n  eprint = {1.2},\n}\n"
+    )
     path.write_text(good)
     (work,) = bibliography.read(path)
     assert work.title == "On GANs" and work.authors == ["Jane Doe", "R. Roe"] and work.family == "Doe"

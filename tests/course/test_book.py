@@ -67,11 +67,11 @@ def folder() -> Path:
     return site.folder  # type: ignore[attr-defined]
 
 
-def test_every_notebook_and_exercise_is_a_page_and_the_kit_of_the_teacher_is_none(site: dict[str, Read]) -> None:
+def test_every_notebook_and_exercise_is_a_page_and_the_kit_of_the_teacher_is_none(
+    site: dict[str, Read],
+) -> None:
     notebooks = {f"{p.parent.name}/{p.stem}.html" for p in find_notebooks(ROOT)}
-    exercises = {
-        f"{p.parent.name}/exercises_{p.stem}.html" for p in (ROOT / "exercises").glob("*/*.ipynb")
-    }
+    exercises = {f"{p.parent.name}/exercises_{p.stem}.html" for p in (ROOT / "exercises").glob("*/*.ipynb")}
     others = {"index.html", "glossary.html", "bibliography.html", "references.html", "question_bank.html"}
     assert notebooks | exercises <= set(site) <= notebooks | exercises | others
     assert {"index.html", "glossary.html", "references.html", "question_bank.html"} <= set(site)
@@ -144,7 +144,9 @@ def test_the_navigation_is_complete_and_goes_through_every_page_in_turn(site: di
     assert order == sorted(order, key=lambda n: (n.split("/")[0], "exercises_" in n, n))
     for name, page in site.items():
         assert source[name].count('aria-current="page"') == 1
-        places = {((folder() / name).parent / h.partition("#")[0]).resolve() for h in page.links if h[0] != "#"}
+        places = {
+            ((folder() / name).parent / h.partition("#")[0]).resolve() for h in page.links if h[0] != "#"
+        }
         missing = [other for other in site if (folder() / other).resolve() not in places]
         assert missing == [], f"{name} has no link to {missing}"
 
@@ -186,12 +188,16 @@ def test_building_again_gives_the_same_files_and_stale_pages_go(tmp_path: Path) 
 def small(root: Path, *cells: str) -> Path:
     """A course of one notebook, with a formula, a widget and a link."""
     made = [nbformat.v4.new_markdown_cell(text, id=f"m{i}") for i, text in enumerate(cells)] or [
-        nbformat.v4.new_markdown_cell("# One 1: first\n\nSee [home](../../README.md), $y' = \\log x$.", id="m")
+        nbformat.v4.new_markdown_cell(
+            "# One 1: first\n\nSee [home](../../README.md), $y' = \\log x$.", id="m"
+        )
     ]
     path = root / "notebooks" / "1_one" / "01_first.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=made), path)
-    (root / "README.md").write_text("# A course\n\n[Licence](LICENSE), `1_one`, [site](https://example.org)\n")
+    (root / "README.md").write_text(
+        "# A course\n\n[Licence](LICENSE), `1_one`, [site](https://example.org)\n"
+    )
     return path
 
 
@@ -251,5 +257,5 @@ def test_a_formula_becomes_mathml() -> None:
     assert "<mo>min</mo>" in pages.mathml(r"\arg\min_z x") and "\\" not in pages.mathml(r"\arg\min_z x")
     assert "&#x02B9;" in pages.mathml("y'") and "mspace" in pages.mathml(r"\log\sigma(s)")
     assert 'display="block"' in pages.mathml("x", "block")
-    with pytest.raises(ValueError, match=r"\\frac\{1\}"):
-        pages.mathml(r"\frac{1}")
+    with pytest.raises(ValueError, match=r"is no formula"):
+        pages.mathml(r"\left( x")
