@@ -75,6 +75,7 @@ def body(
     link: Link = lambda url: url,
     code_link: Link = lambda text: None,
     picture: Callable[[str], str] = lambda url: url,
+    strict: bool = True,
 ) -> Body:
     """A notebook's cells as HTML; its stored outputs are shown, nothing is executed.
 
@@ -83,9 +84,10 @@ def body(
         link: address as written -> where it leads on this page; None leaves the words without a link.
         code_link: words in `code` -> an address if they name a page, else None.
         picture: address of a picture as written -> on this page.
+        strict: a formula that cannot be converted is an error; else it is shown as it was written.
 
     Raises:
-        ValueError: a formula cannot be converted.
+        ValueError: a formula cannot be converted, and ``strict``.
     """
     if isinstance(notebook, str):
         cell = nbformat.v4.new_markdown_cell(notebook, id="text")  # else a random one: no two builds alike
@@ -103,8 +105,16 @@ def body(
         anchor = f'<a class="anchor" href="#{slug}" aria-label="Link to this section">#</a>'
         return f'<h{level} id="{slug}">{text}{anchor}</h{level}>\n'
 
+    def formula(text: str, display: str) -> str:
+        try:
+            return mathml(text, display)
+        except ValueError:
+            if strict:
+                raise
+            return f"<code>{html.escape(text)}</code>"
+
     prose: list[str] = []
-    page.html = _exporter()(_still(notebook), (heading, link, code_link, picture, prose))
+    page.html = _exporter()(_still(notebook), (heading, link, code_link, picture, prose, formula))
     page.title = next((text for _, _, text in page.headings), "")
     page.sections = _sections(page, prose)
     return page
@@ -124,10 +134,10 @@ def _exporter() -> Callable[[Any, Any], str]:
         page: Any
 
         def inline_math(self, body: str) -> str:
-            return mathml(body)
+            return self.page[5](body, "inline")
 
         def block_math(self, body: str) -> str:
-            return f'<span class="formula" tabindex="0">{mathml(body, "block")}</span>'
+            return f'<span class="formula" tabindex="0">{self.page[5](body, "block")}</span>'
 
         def latex_environment(self, name: str, body: str) -> str:
             return self.block_math(f"\\begin{{{name}}}{body}\\end{{{name}}}")
@@ -169,15 +179,10 @@ def _exporter() -> Callable[[Any, Any], str]:
 
 
 def standalone(notebook: Path) -> str:
-    """An executed notebook as one HTML file that shows everything without a network.
-
-    Raises:
-        ValueError: a formula cannot be converted; the notebook is named.
-    """
-    try:
-        page = body(nbformat.read(notebook, as_version=4), link=lambda url: url if _outside(url) else None)
-    except ValueError as error:
-        raise ValueError(f"{notebook.name}: {error}") from error
+    """An executed notebook as one HTML file that shows everything without a network."""
+    # Not strict: a run of an hour does not end with an error because of one formula in a learner's copy.
+    content = nbformat.read(notebook, as_version=4)
+    page = body(content, link=lambda url: url if _outside(url) else None, strict=False)
     return frame("page.html.j2", page=page, style=style())
 
 

@@ -10,7 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from typer.testing import CliRunner
 
+from fedit_lib.cli import app
 from fedit_lib.course import book, pages
 from fedit_lib.course.run import find_notebooks, to_html
 
@@ -56,9 +58,10 @@ class Read(HTMLParser):
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Read]:
     """The course's own book, built once: address -> page; "" is the folder."""
     out = tmp_path_factory.mktemp("book")
-    made = book.build(ROOT, out, report=lambda line: None)
-    found = {path.relative_to(out).as_posix(): Read(path.read_text(encoding="utf-8")) for path in made}
-    assert set(found) == {p.relative_to(out).as_posix() for p in out.rglob("*.html")}
+    result = CliRunner().invoke(app, ["course", "book", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    found = {p.relative_to(out).as_posix(): Read(p.read_text(encoding="utf-8")) for p in out.rglob("*.html")}
+    assert f"{len(found)} pages" in result.output
     site.folder = out  # type: ignore[attr-defined]
     return found
 
@@ -250,6 +253,8 @@ def test_a_page_of_a_run_has_its_formulas_and_needs_nothing(tmp_path: Path) -> N
     html = to_html(small(tmp_path))
     page = Read(html)
     assert "math" in page.tags and "$" not in page.text and page.loads == []
+    odd = Read(to_html(small(tmp_path, "# T\n\n$\\notacommand x$")))
+    assert r"\notacommand x" in odd.text, "a run does not end because of a formula: it is shown as written"
     assert "highlight" in html and page.links == ["#one-1-first"], "links to other files would lead nowhere"
 
 
