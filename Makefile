@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup lab test course bench exercises figures clean
+.PHONY: help setup lab test course book bench exercises figures clean
 
 help:
 	@echo "make lab        set up .venv and open JupyterLab at the first notebook"
 	@echo "make test       all that CI runs: style, tests, notebooks, exercises, browser"
 	@echo "make course     run every notebook; HTML and a table of times under build/"
+	@echo "make book       the notebooks as a site that needs no network, under build/book"
 	@echo "make exercises  write exercises/ from solutions/"
 	@echo "make figures    draw the README's pictures"
 	@echo "make bench      measure drawing, a round of each paper and an edit"
@@ -41,6 +42,9 @@ test: $(STAMP)
 
 course: $(STAMP)
 	$(BIN)/fedit course run --profile smoke $(ARGS)
+
+book: $(STAMP)
+	$(BIN)/fedit course book $(ARGS)
 
 bench: $(STAMP)
 	$(BIN)/fedit bench --json build/bench.json

@@ -249,17 +249,39 @@ def course_execute(
         raise typer.Exit(1)
 
 
+@course_app.command("book")
+def course_book(
+    out: Annotated[Path | None, typer.Option(help="Default build/book.")] = None,
+) -> None:
+    """Render the notebooks as they are stored, the glossary and the bibliography as a site; it needs no network."""
+    from fedit_lib.course import book
+    from fedit_lib.course.paths import course_root
+
+    root = course_root()
+    made = book.build(root, out or root / "build" / "book", report=lambda line: None)
+    typer.echo(f"{len(made)} pages; begin at {made[0]}")
+
+
 @exercises_app.command("build")
 def exercises_build(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")
     ] = False,
+    seed: Annotated[int | None, typer.Option(help="A variant for one class; needs --to.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder of a variant.")] = None,
 ) -> None:
-    """Write exercises/ from solutions/."""
+    """Write exercises/ from solutions/; with --seed and --to, a variant: another order, choice and data."""
     from fedit_lib.course import exercises
     from fedit_lib.course.paths import course_root
 
     root = course_root()
+    if seed is not None or to is not None or count is not None:
+        if seed is None or to is None or check:
+            raise ValueError("a variant needs both --seed and --to, and no --check")
+        made = exercises.build_variant(root, to, seed, count)
+        typer.echo(f"variant {seed}: wrote {len(made)} notebooks to {to}")
+        return
     changed = exercises.build(root, check=check)
     for path in changed:
         typer.echo(
@@ -270,6 +292,22 @@ def exercises_build(
         raise typer.Exit(1)
     if not changed:
         typer.echo("exercises are up to date")
+
+
+@exercises_app.command("nbgrader")
+def exercises_nbgrader(
+    to: Annotated[Path, typer.Option(help="Folder of the nbgrader course.")],
+    seed: Annotated[int | None, typer.Option(help="A variant for one class.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
+) -> None:
+    """Write the solutions as nbgrader's source/, with points, and its config. For teachers: it holds the answers."""
+    from fedit_lib.course import exercises
+    from fedit_lib.course.paths import course_root
+
+    if count is not None and seed is None:
+        raise ValueError("--count chooses the exercises of a variant: give its --seed too")
+    made = exercises.build_nbgrader(course_root(), to, seed, count)
+    typer.echo(f"wrote {len(made) - 1} assignments and {made[-1].name} to {to}")
 
 
 @app.command()

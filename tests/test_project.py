@@ -137,5 +137,5 @@ def test_ci_runs_the_readmes_test_command(root: Path) -> None:
 
 def test_make_names_every_target_that_the_course_promises(root: Path) -> None:
     text = (root / "Makefile").read_text()
-    for target in ("lab", "test", "course", "bench", "exercises"):
+    for target in ("lab", "test", "course", "book", "bench", "exercises"):
         assert re.search(rf"^{target}: \$\(STAMP\)", text, re.M), f"make {target} must set up .venv by itself"

@@ -203,10 +203,10 @@ def _run_one(
 
 
 def to_html(notebook: Path) -> str:
-    """One executed notebook as a page."""
-    from nbconvert import HTMLExporter
+    """One executed notebook as a page that needs no network."""
+    from fedit_lib.course.pages import standalone
 
-    return HTMLExporter().from_filename(str(notebook))[0]
+    return standalone(notebook)
 
 
 def write_times(out: Path, results: Sequence[Result], parameters: dict[str, Any]) -> None:
