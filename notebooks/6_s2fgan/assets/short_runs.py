@@ -65,14 +65,15 @@ MEASURES |= dict.fromkeys(("clean", "poor"), ("accuracy", "preservation", "recon
 SHOWN = "Eyeglasses"  # the attribute that `picture` edits
 
 
-def trained(rounds: int, people: Sketched, **options: Any) -> tuple[S2FGANEditor, History]:
-    torch.manual_seed(0)
+def trained(rounds: int, people: Sketched, seed: int = 0, **options: Any) -> tuple[S2FGANEditor, History]:
+    torch.manual_seed(seed)
     game = s2fgan.build("laptop", NAMES, size=SIZE, **GAME, **options)
     history = fit(
         game,
         people,
         steps=rounds,
         batch_size=BATCH,
+        seed=seed,
         device="cpu",
         precision="bf16-mixed",
         log_every=max(1, rounds // 20),
