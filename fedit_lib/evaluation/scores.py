@@ -145,8 +145,10 @@ class Scores(dict):
 
 
 def show(metric: str, value: float | None) -> str:
-    """A value with the decimals of its metric; a dash for None."""
+    """A value with the decimals of its metric, parameters in millions; a dash for None."""
     if value is None:
         return "-"
+    if metric == "parameters":
+        return f"{value / 1e6:.2f} M"
     decimals = {**METRICS, **EXTRA}[metric][1]
-    return f"{value:,.{decimals}f}"
+    return f"{round(value, decimals) + 0.0:,.{decimals}f}"  # + 0.0: no "-0.0"
