@@ -63,13 +63,14 @@ class Lab:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab on a copy of the notebooks, with settings, history and files of its own."""
+    """JupyterLab on a copy of the notebooks and exercises, with settings, history and files of its own."""
     browser_path()
     base = tmp_path_factory.mktemp("lab")
     folder = base / "course"
     folder.mkdir()
-    if (ROOT / "notebooks").is_dir():
-        shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for part in ("notebooks", "exercises"):
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part)
     for name, value in SETTINGS.items():
         path = base / "settings" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def compute(func, args, kwargs):
     return return_and_correct_aliasing(func, args, kwargs, made) if there else made
 
 
-def moved(game: nn.Module, device: torch.device = ELSEWHERE) -> nn.Module:
+def moved(game: nn.Module, device: torch.device = ELSEWHERE, **layout: object) -> nn.Module:
     for module in game.modules():
         for name, value in module._parameters.items():
             if value is not None and not isinstance(value, There):
@@ -87,11 +87,11 @@ def moved(game: nn.Module, device: torch.device = ELSEWHERE) -> nn.Module:
 
 @pytest.mark.parametrize("name", PAPERS)
 def test_losses_stay_on_the_batchs_device(name, monkeypatch):
-    monkeypatch.setattr(nn.Module, "to", moved)  # what a game keeps aside and moves when it needs it
     module = paper(name)
     settings = module.PROFILES["smoke"]
     torch.manual_seed(0)
     game = moved(module.build("smoke"))
+    monkeypatch.setattr(nn.Module, "to", moved)  # what a game keeps aside and moves when it needs it
     faces = procedural(16, size=settings.size, attributes=module.ATTRIBUTES)
     if arrange := getattr(module, "arrange", None):
         faces = arrange(faces)
