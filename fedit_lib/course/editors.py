@@ -21,6 +21,7 @@ def find(
     seed: int = 0,
     device: str = "auto",
     attributes: Sequence[str] | None = None,
+    drawn: bool = True,
 ) -> Any:
     """An editor by name.
 
@@ -31,6 +32,7 @@ def find(
             the same, from sketches.
         faces, seed: people of the exam, whom "truth" must know.
         attributes: of the baselines; by default all of the face world.
+        drawn: whether one's own editor must edit what the face world has; for photographs not.
 
     Raises:
         ValueError: nothing fits; what could be named is listed. Or one's own lacks what an editor needs.
@@ -55,7 +57,8 @@ def find(
         from fedit_lib.evaluation.protocol import check_editor
 
         editor = load_object(name)
-        check_editor(editor)  # now, not after minutes of scoring others
+        # now, not after minutes of scoring others; what photographs are labelled with only their table knows
+        check_editor(editor, world.ATTRIBUTES if drawn else getattr(editor, "attributes", ()))
         return editor
     if (Path(name) / "run.json").is_file():
         from fedit_lib.course.runs import load_run_editor
@@ -115,7 +118,7 @@ def score(
         chosen = tuple(attributes or judges["oracle"].attributes)
         editor = DoNothing(chosen, judges["oracle"].size, known=chosen)
     else:
-        editor = find(name, device=device)
+        editor = find(name, device=device, drawn=False)
     photos = load_source(
         source, size=getattr(editor, "size", 64), attributes=editor.attributes, split=split, root=root
     )
@@ -184,7 +187,9 @@ def board(
 
     shipped = [name for name in papers.EDITORS if (papers.WEIGHTS / f"{name}.safetensors").exists()]
     editors = {name: find(name, faces=faces, seed=seed, device=device) for name in [*shipped, *add]}
-    attributes = list(dict.fromkeys(a for editor in editors.values() for a in editor.attributes)) or None
+    every = list(dict.fromkeys(a for editor in editors.values() for a in editor.attributes))
+    shared = [a for a in every if all(a in editor.attributes for editor in editors.values())]
+    attributes = shared or every or None  # what all share is all that the board shows of the baselines
     for name in BASELINES:
         editors[name] = find(name, faces=faces, seed=seed, attributes=attributes)
     entries = {}

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from fedit_lib import faces
 
-from .base import MOVED, STYLE, Live, check_range, check_strength, name_of
+from .base import MOVED, STYLE, Live, attribute_choice, check_range, check_strength, name_of, strength_slider
 from .panel import _collect, _Face
 from .pictures import (
     asked,
@@ -220,14 +220,8 @@ class AttentionViewer(Live):
             options=[(face.name, i) for i, face in enumerate(self._faces)], description="Face",
             style={"description_width": "40px"}, layout=layout(width="150px"),
         )  # fmt: skip
-        self._attribute = widgets.Dropdown(
-            options=[(readable(name), name) for name in self.attributes], description="Attribute",
-            style={"description_width": "64px"}, layout=layout(width="260px"),
-        )  # fmt: skip
-        self.slider = widgets.FloatSlider(
-            min=start, max=stop, step=step, description="Strength", readout_format=".2f",
-            style={"description_width": "64px"}, layout=layout(flex="1 1 260px", max_width="420px"),
-        )  # fmt: skip
+        self._attribute = attribute_choice(self.attributes)
+        self.slider = strength_slider(start, stop, step)
         # A hand that chooses another face or attribute sees that edit made, as `choose` and `set` show it.
         self._chosen.observe(lambda change: self._quietly(self.choose, change["new"]), "value")
         self._attribute.observe(lambda change: self._quietly(self.set, change["new"]), "value")
@@ -259,10 +253,6 @@ class AttentionViewer(Live):
 
     def _opposite(self, name: str) -> float:
         return 1.0 - float(self.labels[self._columns[name]])
-
-    def _moved(self) -> None:
-        with self._hold():
-            self._stale = True
 
     def _edit(self) -> None:
         self._stale = False

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import html
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -58,6 +58,22 @@ def check_strength(name: str, value: float, slider: widgets.FloatSlider) -> None
         raise ValueError(f"{name} can be set from {slider.min:g} to {slider.max:g}; got {value:g}")
 
 
+def attribute_choice(names: Sequence[str]) -> widgets.Dropdown:
+    """Which attribute a single strength slider is for."""
+    return widgets.Dropdown(
+        options=[(readable(name), name) for name in names], description="Attribute",
+        style={"description_width": "64px"}, layout=widgets.Layout(width="270px"),
+    )  # fmt: skip
+
+
+def strength_slider(start: float, stop: float, step: float, value: float = 0.0) -> widgets.FloatSlider:
+    """How strong the chosen attribute is asked for: 0 absent, 1 present."""
+    return widgets.FloatSlider(
+        value=value, min=start, max=stop, step=step, description="Strength", readout_format=".2f",
+        style={"description_width": "64px"}, layout=widgets.Layout(flex="1 1 260px", max_width="420px"),
+    )  # fmt: skip
+
+
 class Live(widgets.VBox):
     """A widget that asks an editor whenever something moves.
 
@@ -68,6 +84,10 @@ class Live(widgets.VBox):
     _held, _stale = 0, False
     _failure: Exception | None = None
     _with_fallback = True
+
+    def _moved(self) -> None:
+        with self._hold():
+            self._stale = True
 
     @contextlib.contextmanager
     def _hold(self) -> Iterator[None]:

@@ -10,8 +10,8 @@ from PIL import Image
 
 from fedit_lib import faces
 
-from .base import STYLE, Live, check_range, check_strength
-from .pictures import encode, readable, side_by_side
+from .base import STYLE, Live, attribute_choice, check_range, check_strength, strength_slider
+from .pictures import encode, side_by_side
 
 __all__ = ["Comparison"]
 
@@ -86,14 +86,8 @@ class Comparison(Live):
 
     def _build(self, start: float, stop: float, step: float) -> list[widgets.Widget]:
         layout = widgets.Layout
-        self._attribute = widgets.Dropdown(
-            options=[(readable(name), name) for name in self.attributes], description="Attribute",
-            style={"description_width": "64px"}, layout=layout(width="280px"),
-        )  # fmt: skip
-        self.slider = widgets.FloatSlider(
-            value=1.0, min=start, max=stop, step=step, description="Strength", readout_format=".2f",
-            style={"description_width": "64px"}, layout=layout(flex="1 1 260px", max_width="420px"),
-        )  # fmt: skip
+        self._attribute = attribute_choice(self.attributes)
+        self.slider = strength_slider(start, stop, step, value=1.0)
         for control in (self._attribute, self.slider):
             control.observe(lambda _: self._moved(), "value")
         self._picture = widgets.Image(
@@ -105,10 +99,6 @@ class Comparison(Live):
             [self._attribute, self.slider], layout=layout(flex_flow="row wrap", overflow="visible")
         )
         return [widgets.HTML(STYLE), row, self._message, self._picture]
-
-    def _moved(self) -> None:
-        with self._hold():
-            self._stale = True
 
     def _edit(self) -> None:
         self._stale = False
