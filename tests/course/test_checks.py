@@ -135,7 +135,7 @@ WRONG = [(exercise, name) for exercise in EXERCISES for name in exercise.wrong_a
 
 
 def test_every_series_has_its_exercises() -> None:
-    for series in ("start", "icgan", "fader", "attgan", "sagan", "aggan", "s2fgan"):
+    for series in ("start", "icgan", "fader", "attgan", "sagan", "aggan", "s2fgan", "compare"):
         assert len([e for e in EXERCISES if e.series == series]) >= 4
 
 
