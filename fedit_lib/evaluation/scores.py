@@ -111,13 +111,13 @@ class Scores(dict):
         return cls(data)
 
     def table(self, per_attribute: bool = True) -> Any:
-        """A `rich.table.Table`: one row a metric of the whole, then (if wanted) one row an attribute."""
+        """Rich tables: one row a metric of the whole, then (if wanted) one row an attribute, in 80 columns."""
         from rich.console import Group
         from rich.table import Table
 
         about = self["about"]
         title = f"{self.name}: {about['faces']} {self.unit}, seed {about['seed']}, {about['size']} px"
-        whole = Table(title=title, title_justify="left")
+        whole = Table(title=title, title_justify="left", min_width=len(title))
         whole.add_column("metric")
         whole.add_column("mean", justify="right")
         for metric in (*METRICS, *EXTRA):
@@ -128,13 +128,27 @@ class Scores(dict):
         columns = [
             m for m in (*METRICS, *EXTRA) if isinstance(self.get(m), dict) and self[m]["per_attribute"]
         ]
-        each = Table()
-        each.add_column("attribute", no_wrap=True)
+        free = 80 - max(map(len, ("attribute", *self.attributes))) - 4  # no table is wider than a terminal
+        groups: list[list[tuple[str, ...]]] = []
+        room = 0
         for metric in columns:
-            each.add_column(metric.replace("_", " "), justify="right")
-        for attribute in self.attributes:
-            each.add_row(attribute, *(show(m, self[m]["per_attribute"].get(attribute)) for m in columns))
-        return Group(whole, each)
+            values = (show(metric, self[metric]["per_attribute"].get(name)) for name in self.attributes)
+            column = (metric.replace("_", "\n"), *values)
+            width = max(map(len, (*column[0].split(), *column[1:]))) + 3
+            if width > room:
+                groups.append([])
+                room = free
+            groups[-1].append(column)
+            room -= width
+        tables = [whole]
+        for group in groups:
+            tables.append(Table())
+            tables[-1].add_column("attribute", no_wrap=True)
+            for heading, *_ in group:
+                tables[-1].add_column(heading, justify="right")
+            for row in zip(self.attributes, *(values for _, *values in group), strict=True):
+                tables[-1].add_row(*row)
+        return Group(*tables)
 
     def __repr__(self) -> str:
         parts = [

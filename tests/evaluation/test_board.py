@@ -79,6 +79,19 @@ def test_scores_from_files_and_two_of_one_name(pair, tmp_path):
     assert sorted(board.order) == ["Weak", "Weak'"]
 
 
+def test_a_table_of_many_measures_fits_a_terminal():
+    of = {"Mouth_Slightly_Open": 0.25, "Smiling": 0.75}
+    filled = {
+        m: {"mean": 0.5, "per_attribute": of}
+        for m in METRICS
+        if m not in ("parameters", "ms_per_edit", "fid")
+    }
+    text = io.StringIO()
+    Console(file=text, width=80).print(Scores({**made("Wide", of), **filled}).table())
+    assert "…" not in text.getvalue() and text.getvalue().count("Mouth_Slightly_Open") >= 2
+    assert max(map(len, text.getvalue().splitlines())) <= 80
+
+
 def test_a_score_prints_itself(pair):
     text = io.StringIO()
     Console(file=text, width=200).print(pair[0].table())
