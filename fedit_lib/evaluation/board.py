@@ -161,13 +161,28 @@ class Leaderboard:
         for axis, metric in zip(axes, chosen, strict=False):
             heading, _, better = {**METRICS, **EXTRA}[metric]
             values = [self.value(name, metric) for name in self.order]
-            axis.barh(range(len(values)), [v or 0.0 for v in values], color="#4c78a8", height=0.65)
-            for i, value in enumerate(values):
-                axis.text(value or 0.0, i, " " + show(metric, value), va="center", fontsize=8)
+            known = [v for v in values if v is not None]
+            if (
+                "psnr" in metric and min(known, default=60.0) < 60.0
+            ):  # a perfect answer's 60 dB would dwarf all others
+                edge = 1.25 * max(v for v in known if v < 60.0)
+                drawn = [min(v or 0.0, edge) for v in values]
+            else:
+                drawn = [v or 0.0 for v in values]
+            axis.barh(range(len(values)), drawn, color="#4c78a8", height=0.65)
+            for i, (value, end) in enumerate(zip(values, drawn, strict=True)):
+                axis.text(
+                    end,
+                    i,
+                    (" " if end == (value or 0.0) else " > ") + show(metric, value),
+                    va="center",
+                    fontsize=8,
+                )
             if metric == "region_psnr":  # the bar to beat
                 floor = self.value(self.order[0], "region_psnr_of_doing_nothing")
                 if floor is not None:
-                    axis.axvline(floor, color="#e45756", lw=1, ls="--")
+                    axis.axvline(floor, color="#e45756", lw=1, ls="--", label="doing nothing")
+                    axis.legend(fontsize=7, frameon=False, loc="lower right")
             arrow = {True: " (more is better)", False: " (less is better)", None: ""}[better]
             axis.set_title(heading + arrow, fontsize=9, loc="left")
             axis.set_yticks(range(len(values)), self.order, fontsize=8)

@@ -31,7 +31,7 @@ from .scores import EXTRA, METRICS, Scores
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a slider
 CHUNK = 125  # pictures edited at a time
 PROBE_FROM = 100  # people that an exam needs for its probe of an editor's code
-BY_TONE = ("accuracy", "preservation", "region_psnr", "reconstruction_psnr")
+BY_TONE = ("accuracy", "preservation", "region_psnr", "region_psnr_of_doing_nothing", "reconstruction_psnr")
 
 
 class OracleWarning(UserWarning):

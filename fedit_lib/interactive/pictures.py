@@ -204,8 +204,9 @@ def side_by_side(
     """One attribute of the same people, by several editors: a column a person; input, true answer, a row an editor.
 
     editors: those that do not have the attribute are left out. people: of the face world. strength: where everyone's
-    attribute goes, 0 absent, 1 present; by default everyone's is flipped. Raises UnknownAttribute, and ValueError if
-    no editor has the attribute, or theirs are pictures of different sizes.
+    attribute goes, 0 absent, 1 present; by default everyone's is flipped. The truth's row shows it in a corner: + or
+    -, or the strength. Raises UnknownAttribute, and ValueError if no editor has the attribute, or theirs are pictures
+    of different sizes.
     """
     check_attributes([attribute])
     able = {name: editor for name, editor in editors.items() if attribute in editor.attributes}
@@ -232,7 +233,10 @@ def side_by_side(
         made = editor.edit(images, labels, without_hidden(labels, target, editor.attributes))
         rows.append(list(made.detach().float().cpu()))
         heads.append(name)
-    notes = [["+" if g > n else "-" if g < n else "" for g, n in zip(goal, now, strict=True)]]
+    if strength is None:
+        notes = [["+" if g > n else "-" for g, n in zip(goal, now, strict=True)]]
+    else:
+        notes = [[f"{strength:g}"] * len(people)]
     return table(
         rows, [""] * len(people), heads, scale, [None, *notes, *[None] * len(able)], title=readable(attribute)
     )

@@ -361,6 +361,22 @@ def y_loss(y: Tensor, y_hat: Tensor) -> Tensor:
     return F.mse_loss(y_hat.float(), y)
 
 
+def search_z(
+    generator: Generator, x: Tensor, y: Tensor, z: Tensor, steps: int = 500, lr: float = 0.1
+) -> Tensor:
+    """argmin_z ||G(z, y) - x||^2, from z (B, z_dim) on, by `steps` of Adam: images x (B, 3, S, S), y (B, n) as -1/+1.
+
+    What no encoder needs and no edit waits for: the best that this generator can do for these faces, or near it. An
+    addition of this course. Neither z nor the generator is changed; a new z comes back, detached.
+    """
+    z = z.detach().clone().requires_grad_()
+    optimiser = torch.optim.Adam([z], lr)
+    for _ in range(steps):
+        (z.grad,) = torch.autograd.grad(F.mse_loss(generator(z, y), x), z)
+        optimiser.step()
+    return z.detach()
+
+
 class IcGAN(CGAN):
     """The whole game: first D and G play, then G stands still and the encoders learn to invert it.
 

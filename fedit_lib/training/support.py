@@ -243,8 +243,8 @@ def commit() -> str | None:
 
 def command() -> str:
     """The command line of this process, without the folders of this machine."""
-    words = sys.argv or ["python"]
-    return " ".join(Path(w).name if os.path.isabs(w) else w for w in words)
+    first, *words = sys.argv or ["python"]
+    return " ".join([Path(first).name, *(Path(w).name if os.path.isabs(w) else w for w in words)])
 
 
 def fast_precision(device: str = "auto") -> str:

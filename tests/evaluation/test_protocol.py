@@ -246,6 +246,7 @@ def test_terciles_share_out_everyone_by_skin_tone(small_exam):
 def test_skin_tones_are_scored_apart(true_scores, idle_scores):
     assert set(true_scores["tone"]["accuracy"]) == {"dark", "middle", "light"}
     assert set(true_scores["tone"]["accuracy"].values()) == {1.0}
+    assert idle_scores["tone"]["region_psnr_of_doing_nothing"] == idle_scores["tone"]["region_psnr"]
     thirds = idle_scores["tone"]["region_psnr"].values()
     assert sum(thirds) / 3 == pytest.approx(idle_scores.mean("region_psnr"), abs=1.0)
 
