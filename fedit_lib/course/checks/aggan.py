@@ -377,7 +377,7 @@ total_variation = Exercise(
         ),
         "mean": (
             "Enlarge a mask to twice its size: its edge is twice as long. Has your number doubled?",
-            "Averaged over pixels the number hardly depends on the size. The paper's 1e-6 is for a sum.",
+            "Averaged over pixels a shape's number halves when its size doubles. The paper's 1e-6 is for a sum.",
             "Sum over the pixels. Only over the masks of the batch is averaged.",
         ),
         "batch": (
