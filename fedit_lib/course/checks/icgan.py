@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fedit_lib.course.checks import Exercise, Miss, expect, expect_close, expect_shape
 from fedit_lib.nn import tile_labels
+from fedit_lib.papers import icgan
 
 # -------------------------------------------------------------------------------- 1. y, spread over space
 
@@ -665,12 +666,7 @@ for _name, _hint, _answer in (
 
 
 def _refine(x, y, z, generator, steps=200, lr=0.05):  # type: ignore[no-untyped-def]
-    z = z.detach().clone().requires_grad_()
-    optimiser = torch.optim.Adam([z], lr)
-    for _ in range(steps):
-        (z.grad,) = torch.autograd.grad(F.mse_loss(generator(z, y), x), z)
-        optimiser.step()
-    return z.detach()
+    return icgan.search_z(generator, x, y, z, steps, lr)
 
 
 refine = Exercise(
