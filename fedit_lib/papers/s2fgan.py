@@ -518,6 +518,7 @@ class S2FGAN(Game):
     """
 
     rounds: Tensor
+    stands: Tensor
 
     def __init__(
         self,
@@ -623,6 +624,8 @@ class S2FGAN(Game):
         self.lr, self.critic_lr = lr, lr if critic_lr is None else critic_lr
         self.beta1, self.lr_drop, self.ema_decay, self.sketch_last = beta1, lr_drop, ema_decay, sketch_last
         self.ending = False
+        # Whether `_stand_still` has happened: in every checkpoint, since a resume must not do it again
+        self.register_buffer("stands", torch.tensor(False))
         self.set_progress(0.0)
         networks = build_networks(self._config)
         self.photo_encoder, self.sketch_encoder = networks["photo"], networks["sketch"]
@@ -643,7 +646,9 @@ class S2FGAN(Game):
     def look(self, images: Tensor) -> list[Tensor]:
         """The feature maps that the perceptual loss compares. images (B, 3, S, S) in [-1, 1]."""
         if not self._eyes:
-            self.see_with(oracle_layers())
+            # A resumed training builds them once more: that must draw nothing from what the losses draw from
+            with torch.random.fork_rng(devices=[]):
+                self.see_with(oracle_layers())
         return self._eyes[0].to(images.device)(images)
 
     # -- the players
@@ -770,7 +775,9 @@ class S2FGAN(Game):
     def set_progress(self, progress: float) -> None:
         """Who plays now, and how far edits reach: 0 until `warmup`, then linearly to `reach` in the part `ramp`."""
         ends = self._ends(progress)
-        if ends and not self.ending:
+        if not ends:
+            self.stands.fill_(False)
+        elif not self.stands:
             self._stand_still()
         self.warming, self.ending = progress < self.warmup, ends
         self.turns = ("discriminator",) * (2 if self.warming else 1) + ("generator",)
@@ -791,6 +798,12 @@ class S2FGAN(Game):
             for name, network in self.inference_networks().items():
                 network.load_state_dict(self.ema.averages[name])
             self.ema.updates = 0
+        self.stands.fill_(True)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Checkpoints from before `stands` was kept load as ever: it stays as it is."""
+        state_dict.setdefault(prefix + "stands", self.stands)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def lr_scale(self, progress: float) -> float:
         """1 until `lr_drop` of the training, then a tenth; after `sketch_last` from 1 to 0. (The code: always 1.)"""

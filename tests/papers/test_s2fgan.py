@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import os
+import signal
+import time
 
 import pytest
 import torch
@@ -627,13 +630,48 @@ def test_w_becomes_orthogonal_in_dis():
     assert gaps[0] < 0.25 < gaps[1]
 
 
-def test_a_resumed_training_is_the_same_training(tmp_path):
-    whole, data = small("dec", r1_every=3), drawn()
-    play(whole, 4, data)
-    for steps in (2, 4):
-        parts = small("dec", r1_every=3)
-        play(parts, steps, data, out=tmp_path, checkpoint_every=2)
+class Stops(S2FGAN):
+    """Is told to stop after some round, as by a scheduler."""
+
+    def after_round(self, round: int, batch: Batch) -> None:
+        super().after_round(round, batch)
+        if round == self.last:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)  # Python's handler runs a little later
+
+
+Stops.__name__ = "S2FGAN"  # a checkpoint belongs to a game by its class's name
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_resumed_training_is_the_same_training(tmp_path, stop):
+    """Stopped before E_s goes on alone and after, with the eyes that every process builds for itself."""
+    options = {"eyes": False, "r1_every": 3, "sketch_last": 0.5, "ema_decay": 0.9}
+    whole, data = small("dec", **options), drawn()
+    play(whole, 5, data)
+    stopped = small("dec", **options)
+    stopped.__class__, stopped.last = Stops, stop
+    assert play(stopped, 5, data, out=tmp_path).interrupted
+    assert bool(stopped.stands) is (stop == 3)
+    parts = small("dec", **options)
+    play(parts, 5, data, out=tmp_path)
     assert all(torch.equal(v, parts.state_dict()[k]) for k, v in whole.state_dict().items())
+    assert whole.ema.updates == parts.ema.updates == 2
+    for name, average in whole.ema.averages.items():
+        assert all(torch.equal(v, parts.ema.averages[name][k]) for k, v in average.items()), name
+
+
+def test_a_checkpoint_without_the_flag_loads():
+    """Runs from before "stands" was kept can be resumed and exported; it ships with no network."""
+    state = small().state_dict()
+    state.pop("stands")
+    game = small()
+    game.load_state_dict(state)
+    assert not game.stands and "stands" not in state
+    assert not any("stands" in network.state_dict() for network in game.inference_networks().values())
+    game.set_progress(0.0)
+    with pytest.raises(RuntimeError, match="rounds"):  # everything else is still asked for
+        game.load_state_dict({k: v for k, v in state.items() if k != "rounds"})
 
 
 def test_schedule():
