@@ -77,7 +77,8 @@ def fit(
 
     Raises:
         TrainingDiverged: a term became NaN or infinite; nothing on disk is overwritten.
-        CheckpointError: a checkpoint that cannot be written, is damaged, or belongs to another configuration.
+        CheckpointError: a checkpoint that cannot be written, is damaged, or belongs to another configuration; or
+            another training is writing to ``out``.
         ValueError: arguments that make no sense.
     """
     check_arguments(game, steps, batch_size, checkpoint_every, log_every, validate_every)
@@ -85,6 +86,7 @@ def fit(
         raise ValueError("keep_best needs validate, which gives the number, and out, where the best is kept")
     fabric = support.start_fabric(device, precision)
     random_before = support.random_state(fabric.device)  # a training leaves the caller's random numbers alone
+    run: Run | None = None
     required_grad = [(p, p.requires_grad) for p in game.parameters()]
     try:
         game.to(fabric.device, memory_format=torch.channels_last if channels_last else torch.preserve_format)
@@ -121,6 +123,8 @@ def fit(
                     break
         return run.close()
     finally:
+        if run is not None:
+            run.release()
         for parameter, required in required_grad:
             parameter.requires_grad_(required)
         support.restore_random_state(random_before, fabric.device)

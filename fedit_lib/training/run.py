@@ -81,6 +81,10 @@ class Run:
         }
         self.facts = {**facts, "processes": fabric.world_size, "resumes": 0, "best": None}
         self.started, self.seconds_before = time.perf_counter(), 0.0
+        self.commit = (
+            support.commit() if self.writes else None
+        )  # now: the checkout may move on while this code runs
+        self.lock: support.FolderLock | None = None
 
     @property
     def seconds(self) -> float:
@@ -92,16 +96,19 @@ class Run:
         return self.out is not None and self.fabric.is_global_zero
 
     def open(self, resume: bool) -> None:
-        """Goes on from the checkpoint, if there is one to go on from."""
+        """Goes on from the checkpoint, if there is one to go on from. Until `release` the folder is this training's."""
         if self.out is None:
             return
+        if self.writes:
+            with self.clear_error():
+                self.out.mkdir(parents=True, exist_ok=True)
+                self.lock = support.FolderLock(self.out)
         path = self.out / "checkpoint.pt"
         if resume and path.exists():
             self.restore(read_checkpoint(path, self.config))
         self.fabric.barrier()  # nobody writes before everybody has read
         if not self.writes:
             return
-        self.out.mkdir(parents=True, exist_ok=True)
         for leftover in self.out.glob("*.tmp"):  # of a process that was killed while it wrote
             leftover.unlink()
         if not resume:
@@ -260,7 +267,7 @@ class Run:
             "step": self.step,
             "seconds": round(self.seconds, 1),
             "command": support.command(),
-            "commit": support.commit(),
+            "commit": self.commit,
             "hardware": support.hardware(self.fabric.device),
             "versions": support.versions(),
         }
@@ -270,3 +277,8 @@ class Run:
         self.fabric.barrier()  # when fit returns, the files are there for every process
         self.history.seconds = self.seconds
         return self.history
+
+    def release(self) -> None:
+        """Leaves the folder to others; however the training ended."""
+        if self.lock is not None:
+            self.lock.release()

@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .checkpoint import CheckpointError
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -200,6 +202,51 @@ class StopRequest:
 
     def __exit__(self, *_: object) -> None:
         self._restore()
+
+
+class FolderLock:
+    """Keeps a folder for one training: an exclusive lock on its file ``lock``, which ends with the process.
+
+    `release` takes the file away again; one that a killed process left behind locks nothing. Where the system (Windows)
+    or the file system knows no such locks there is none.
+
+    Raises:
+        CheckpointError: another training holds the folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.file = folder / "lock", None
+        try:
+            import fcntl
+        except ImportError:
+            return
+        while True:
+            file = open(self.path, "ab")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                raise CheckpointError(
+                    f"another training is writing to {folder}: wait for its end or stop it, or choose another folder "
+                    f"(fedit train --out FOLDER)"
+                ) from None
+            except OSError:  # a file system without locks
+                file.close()
+                self.path.unlink(missing_ok=True)
+                return
+            try:
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(self.path)):
+                    self.file = file
+                    return
+            except FileNotFoundError:
+                pass
+            file.close()  # its owner took it away between our opening and our locking it: once more
+
+    def release(self) -> None:
+        if self.file is not None:
+            self.path.unlink(missing_ok=True)  # before it is unlocked, or it might be the next one's
+            self.file.close()
+            self.file = None
 
 
 def versions() -> dict[str, str]:

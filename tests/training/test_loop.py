@@ -183,6 +183,60 @@ def test_without_resume_the_old_files_are_kept_aside(tmp_path):
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
 
 
+def test_a_folder_belongs_to_one_training(tmp_path):
+    """A second one is refused, without a touch of the first one's files, and the lock goes with the training."""
+
+    class Twice(ToyGame):
+        refused = ""
+
+        def after_round(self, round, batch):
+            super().after_round(round, batch)
+            if round == 8:
+                live = tmp_path / "checkpoint.pt.1.tmp"
+                live.write_bytes(b"half")
+                before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+                for resume in (True, False):
+                    with pytest.raises(CheckpointError, match="another training is writing to") as error:
+                        train(ToyGame(), 20, tmp_path, resume=resume)
+                self.refused = str(error.value)
+                assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+                live.unlink()
+
+    Twice.__name__ = "ToyGame"
+    pytest.importorskip("fcntl")
+    game = Twice()
+    train(game, 10, tmp_path)
+    assert str(tmp_path) in game.refused and "choose another folder" in game.refused
+    files = {"checkpoint.pt", "log.csv", "run.json"}
+    assert {p.name for p in tmp_path.iterdir()} == files
+    (tmp_path / "lock").touch()  # of a process that was killed
+    train(ToyGame(), 10, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == files
+
+
+def test_the_lock_outlives_no_error_and_no_process(tmp_path):
+    pytest.importorskip("fcntl")
+    with pytest.raises(TrainingDiverged):
+        train(ToyGame(lr=1e30), 20, tmp_path)
+    assert not (tmp_path / "lock").exists()
+    code = (
+        "import os, sys, pathlib; from fedit_lib.training.support import FolderLock; "
+        "lock = FolderLock(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path]).returncode == -signal.SIGKILL
+    assert (tmp_path / "lock").exists()
+    train(ToyGame(), 2, tmp_path)
+    assert not (tmp_path / "lock").exists()
+
+
+def test_the_commit_is_that_of_the_code_that_runs(tmp_path, monkeypatch):
+    """Not where the checkout stands when a checkpoint is written."""
+    heads = iter("abcdefgh")
+    monkeypatch.setattr("fedit_lib.training.support.commit", lambda: next(heads))
+    train(ToyGame(), 10, tmp_path, checkpoint_every=2)
+    assert json.loads((tmp_path / "run.json").read_text())["commit"] == "a"
+
+
 def test_same_seed_same_run_other_seed_other_run():
     games = [ToyGame() for _ in range(3)]
     for game, seed in zip(games, (5, 5, 6), strict=True):
