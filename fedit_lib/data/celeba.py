@@ -95,7 +95,9 @@ def known_attributes(attributes: Sequence[str], known: Sequence[str], source: st
     """The attributes as a tuple, or a `DataError` that names all that are missing, and lists the known ones."""
     missing = [name for name in attributes if name not in known]
     if missing:
-        close = [c for name in missing for c in difflib.get_close_matches(name, known, 3) if c not in attributes]
+        close = [
+            c for name in missing for c in difflib.get_close_matches(name, known, 3) if c not in attributes
+        ]
         hint = f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else "."
         plural = "s" if len(missing) > 1 else ""
         raise DataError(
@@ -231,11 +233,12 @@ def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, so
         sizes = {name: (part / name).stat().st_size for name in ("images.npy", "labels.npy")}
         meta = {"format": CACHE_FORMAT, "source": source, "attributes": names, "bytes": sizes}
         (part / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-        if target.exists():  # stale or damaged
-            shutil.rmtree(target)
+        if read_meta(target).get("source") == source:  # another process was faster
+            return
+        shutil.rmtree(target, ignore_errors=True)  # stale or damaged
         try:
             part.rename(target)
-        except OSError:  # another process was faster
+        except OSError:  # ... just now
             if read_meta(target).get("source") != source:
                 raise
     finally:

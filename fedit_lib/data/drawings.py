@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from fedit_lib.faces import to_float, to_uint8
 
+from .checks import check_images
 from .faceset import FaceSet
 
 STROKES = (0.5, 0.8)  # sigma in pixels at 64: a fine pen and a broad one
@@ -41,10 +42,9 @@ def xdog(
         float (B, 1, S, S) in [-1, 1]: paper is 1, ink -1, as of `faces.sketch`.
 
     Raises:
-        ValueError: sigma or phi is not above 0, or images of another shape.
+        ValueError: sigma or phi is not above 0, or images of another shape, type or range.
     """
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(f"images must have shape (B, 3, S, S), not {tuple(images.shape)}")
+    check_images(images)
     if sigma <= 0 or phi <= 0:
         raise ValueError(f"sigma and phi must be above 0; they are {sigma} and {phi}")
     grey = (images * images.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)

@@ -6,7 +6,7 @@ import csv
 import io
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def read_table(table: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]
     except UnicodeDecodeError:
         raise DataError(f"the table {table} is not UTF-8 text: save it as CSV (UTF-8)") from None
     first = text.partition("\n")[0]
-    lines = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+    lines = _cells(table, text, max(",;\t", key=first.count))
     header = [name.strip() for name in next(lines, [])]
     columns = tuple(header[1:])
     if not columns or not all(columns) or len(set(columns)) != len(columns):
@@ -193,8 +193,38 @@ def read_table(table: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]
     return columns, {n: {c: float(v > 0) for c, v in row.items()} for n, row in rows.items()}, report
 
 
+def _cells(table: Path, text: str, delimiter: str) -> Iterator[list[str]]:
+    """The rows of a table. DataError, with the line, for one that is no CSV."""
+    lines = csv.reader(io.StringIO(text), delimiter=delimiter)
+    start = 1
+    try:
+        for line in lines:
+            if any("\n" in value for value in line):
+                raise DataError(
+                    f"the table {table} has an unclosed quote in line {start}: close it, or take it out"
+                )
+            yield line
+            start = lines.line_num + 1
+    except csv.Error as error:
+        what = "an unclosed quote" if lines.line_num > start else f"no CSV ({error})"
+        raise DataError(
+            f"the table {table} has {what} in line {start}: mend that line, or save the table as CSV (UTF-8) again"
+        ) from None
+
+
 def read_photo(file: Path, size: int) -> np.ndarray:
-    """One photo as uint8 (3, size, size): turned as its EXIF says, cropped to the centre square, resized."""
+    """One photo as uint8 (3, size, size): `upright`, cropped to the centre square, resized."""
     with Image.open(file) as image:
-        image = ImageOps.exif_transpose(image).convert("RGB")
+        image = upright(image)
     return square(image, size, min(image.size))
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """A photo as RGB: turned as its EXIF says, 16 bits brought down to 8, on white paper where it is transparent."""
+    image = ImageOps.exif_transpose(image)  # phones store how they were held, not an upright picture
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow would cut off at 255: all white
+        image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) // 256).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")

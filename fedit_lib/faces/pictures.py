@@ -48,7 +48,11 @@ def render(people: People, size: int = 64) -> Tensor:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 pictures 0..255 to float in [-1, 1]."""
+    """uint8 pictures 0..255 to float in [-1, 1]. Raises ValueError for another type."""
+    if images.dtype != torch.uint8:
+        raise ValueError(
+            f"to_float takes uint8 pictures (0 to 255), not {images.dtype}: floats are left as they are"
+        )
     return images.float().div_(127.5).sub_(1)
 
 

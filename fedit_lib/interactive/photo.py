@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from fedit_lib.data.celeba import square
+from fedit_lib.data.folder import upright
 from fedit_lib.faces import to_float
 
 __all__ = ["PhotoError", "read_photo"]
@@ -28,6 +30,8 @@ def read_photo(
     source: bytes | memoryview | str | os.PathLike[str], size: int, name: str = "the file"
 ) -> Tensor:
     """Read a photo, turn it upright, cut out the central square, resize: float (1, 3, size, size) in [-1, 1].
+
+    As `data.folder` reads those that a model learns from, so that it meets what it knows.
 
     source: a path, or the bytes of a file (what `ipywidgets.FileUpload` holds). The face should fill the middle of
     the picture, as in CelebA. Raises PhotoError if there is no such file or it is no picture, too large or too small.
@@ -52,8 +56,7 @@ def read_photo(
             raise PhotoError(
                 f"{name} has {picture.width} x {picture.height} pixels. Save a copy of at most 50 million pixels."
             )
-        picture = ImageOps.exif_transpose(picture)  # phones store how they were held, not an upright picture
-        picture = _on_white(picture)
+        picture = upright(picture)
     except UnidentifiedImageError as error:
         raise PhotoError(f"{name} is not a picture that can be read. Choose one of: {kinds}.") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
@@ -62,14 +65,4 @@ def read_photo(
         raise PhotoError(
             f"{name} has {picture.width} x {picture.height} pixels. Choose one of at least 16 x 16."
         )
-    picture = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS, centering=(0.5, 0.5))
-    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
-    return to_float(pixels.view(size, size, 3).permute(2, 0, 1)[None])
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        paper = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(paper, picture)
-    return picture.convert("RGB")
+    return to_float(torch.tensor(square(picture, size, min(picture.size)))[None])

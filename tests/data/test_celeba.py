@@ -172,7 +172,10 @@ def damage(folder, how):
         ("no table", r"not complete.*missing identity_CelebA\.txt"),
         ("no pictures", r"not complete.*missing img_align_celeba/"),
         ("partial pictures", r"lacks 2 of the 6 pictures of the train split \(the first is 000002\.jpg\)"),
-        ("one folder deeper", r"lacks 6 of the 6 .*: move the pictures up from img_align_celeba/img_align_celeba/"),
+        (
+            "one folder deeper",
+            r"lacks 6 of the 6 .*: move the pictures up from img_align_celeba/img_align_celeba/",
+        ),
         ("short row", r"list_attr_celeba\.txt, line 5: 39 values for 40 attributes"),
         ("wrong value", r"list_attr_celeba\.txt, line 6: '7' is neither 1 nor -1"),
         ("lost row", r"list_attr_celeba\.txt has 9 pictures, list_eval_partition\.txt has 10"),
@@ -215,3 +218,20 @@ def test_arguments(tree):
         celeba(tree, "dev")
     with pytest.raises(ValueError, match="crop from 1 to 178"):
         celeba(tree, "valid", crop=200)
+
+
+def test_the_slower_of_two_writers_leaves_the_others_cache(tree, monkeypatch):
+    whole, cache = module.official_reader, tree / "cache/celeba-train-16-crop170"
+    inodes = []
+
+    def meanwhile(folder, split):
+        if not inodes:
+            inodes.append(None)
+            celeba(tree, "train", size=16)
+            inodes[0] = (cache / "images.npy").stat().st_ino
+        return whole(folder, split)
+
+    monkeypatch.setattr(module, "official_reader", meanwhile)
+    assert len(celeba(tree, "train", size=16)) == 6
+    assert (cache / "images.npy").stat().st_ino == inodes[0]
+    assert [path.name for path in cache.parent.iterdir()] == [cache.name]

@@ -58,7 +58,9 @@ def test_drawings_of_faces_are_lines_like_those_of_the_face_world():
 
 
 def test_errors_name_what_is_wrong():
-    with pytest.raises(ValueError, match=r"\(B, 3, S, S\), not \(3, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"batch \(B, 3, S, S\)"):
         xdog(torch.zeros(3, 8, 8))
     with pytest.raises(ValueError, match="above 0; they are 0"):
         xdog(torch.zeros(1, 3, 8, 8), sigma=0)
+    with pytest.raises(ValueError, match=r"uint8.*faces\.to_float"):  # it would be blank paper
+        xdog(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from data_trees import write_photos
@@ -9,6 +10,7 @@ from PIL import Image
 
 from fedit_lib import faces
 from fedit_lib.data import DataError, folder
+from fedit_lib.interactive import read_photo
 
 
 @pytest.fixture
@@ -126,6 +128,11 @@ def test_exif_orientation_is_applied(tmp_path):
         ("file\np0.png\n", "must name the columns"),
         ("file,Smiling,Smiling\np0.png,1,1\n", "must name the columns"),
         ("", "must name the columns"),
+        ('file,Smiling\np0.png,1\n"p1.png,1\np2.png,1\n', r"attributes\.csv has an unclosed quote in line 3"),
+        ('"file,Smiling\np0.png,1\n', "an unclosed quote in line 1"),
+        # beyond 131 kB Python's own reader gives up
+        ('file,Smiling\n"p0.png,1\n' + "p1.png,1\n" * 20_000, "an unclosed quote in line 2"),
+        ("file,Smiling\n" + "p" * 140_000 + ",1\n", r"no CSV \(field larger .* in line 2"),
         ("file,Smiling\nq.png,1\n", r"no image in .* can be used"),
     ],
 )
@@ -141,7 +148,9 @@ def test_what_is_missing_is_named(photos, tmp_path):
         folder(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"attributes\.csv has no attribute 'smiling'; did you mean Smiling"):
         folder(path, attributes=["smiling"])
-    with pytest.raises(DataError, match=r"no attributes 'Bald', 'Male'\. It has Smiling, Eyeglasses: .*--attributes"):
+    with pytest.raises(
+        DataError, match=r"no attributes 'Bald', 'Male'\. It has Smiling, Eyeglasses: .*--attributes"
+    ):
         folder(path, attributes=["Bald", "Smiling", "Male"])
     with pytest.raises(DataError, match=r"gone\.csv cannot be read"):
         folder(path, table=path / "gone.csv")
@@ -155,3 +164,15 @@ def test_what_is_missing_is_named(photos, tmp_path):
         file.unlink()
     with pytest.raises(DataError, match="needs a table of attributes"):
         folder(path)
+
+
+def test_sixteen_bits_are_brought_down_and_what_is_clear_lies_on_white_paper(photos):
+    path, _ = photos
+    ramp = np.tile(np.linspace(0, 65535, 48).astype(np.uint16), (48, 1))
+    Image.fromarray(ramp).save(path / "p0.png")
+    Image.new("RGBA", (48, 48), (0, 0, 0, 0)).save(path / "p1.png")
+    images = folder(path, size=48).images
+    assert torch.equal(images[0], torch.from_numpy((ramp // 256).astype(np.uint8)).expand(3, -1, -1))
+    assert (images[1] == 255).all()
+    for i, name in enumerate(("p0.png", "p1.png", "p2.png")):  # a page reads them as a training does
+        assert torch.equal(faces.to_uint8(read_photo(path / name, 48))[0], images[i])

@@ -117,3 +117,10 @@ def test_bad_requests_are_named():
         faces.sketch(people, skill="bad")
     with pytest.raises(faces.UnknownAttribute, match="Known"):
         faces.region(people, "Glasses")
+
+
+def test_floats_are_not_turned_into_floats_again():
+    images = torch.full((1, 3, 16, 16), 0.5)
+    with pytest.raises(ValueError, match=r"uint8 .*not torch\.float32"):
+        faces.to_float(images)
+    assert (images == 0.5).all()  # nobody's tensor is written to
