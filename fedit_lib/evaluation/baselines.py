@@ -60,7 +60,9 @@ class TrueAnswer:
         chunk: int = 250,
     ) -> None:
         self.attributes, self.size = faces.check_attributes(attributes), size
-        self.people = people
+        self.people = people.to(
+            "cpu"
+        )  # what is asked is weighed there; pictures go back to where they came from
         # A target does not always say which of its changes was asked for and which follow from it (hair on a bald head
         # brings its fringe along, a fringe brings the hair). The exam tells this editor, and no other.
         self.asked: str | None = None

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -212,6 +213,8 @@ class Oracle(Game):
     def read(self, images: Tensor, chunk: int = 128) -> Reading:
         """Look at pictures (B, 3, S, S) in [-1, 1] of any size, and say what is there. Computed in evaluation mode.
 
+        The answer is on the pictures' device: `load_oracle` shares one oracle, which `evaluate` moves to the editor's.
+
         Raises:
             ValueError: if `images` has another shape, range or type.
         """
@@ -219,14 +222,11 @@ class Oracle(Game):
         training = self.net.training
         self.net.eval()
         try:
-            features = [self.net.features(part.to(self.device)) for part in images.split(chunk)]
-            seen = (
-                torch.cat(features) if features else torch.zeros(0, self.net.num_features, device=self.device)
-            )
+            seen = torch.cat([self.net.features(part.to(self.device)) for part in images.split(chunk)])
             logits, strengths = self.net.label_head(seen), torch.sigmoid(self.net.strength_head(seen))
         finally:
             self.net.train(training)
-        return Reading((logits > 0).float(), strengths, seen)
+        return Reading(*(part.to(images.device) for part in ((logits > 0).float(), strengths, seen)))
 
     def labels(self, images: Tensor, names: tuple[str, ...] | list[str] | None = None) -> Tensor:
         """(B, 3, S, S) -> (B, k) 0/1 for the attributes in `names` (default: all it knows)."""
@@ -396,7 +396,11 @@ def train(
         weights; the same call goes on from its checkpoint.
     """
     profile = _profile(profile)
+    given = "" if precision == "auto" else f" --precision {precision}"  # what the command has to say
+    if attributes is not None and source != "procedural":
+        given += f" --attributes {shlex.quote(','.join(attributes))}"
     if steps is not None:
+        given = f" --steps {steps}{given}" if steps != profile.steps else given
         profile = replace(profile, steps=steps)
     if precision == "auto":
         precision = fast_precision(device)
@@ -451,7 +455,8 @@ def train(
         "architecture": VARIANTS[variant],
         "command": command
         or f"fedit train oracle --variant {variant} --profile {profile.name} --seed {seed}"
-        + ("" if source == "procedural" else f" --source {source}{folder}"),
+        + ("" if source == "procedural" else f" --source {source}{folder}")
+        + given,
         "source": source,
         "faces": examples_set.name,
         "number_of_faces": len(examples_set),

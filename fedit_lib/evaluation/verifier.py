@@ -108,12 +108,14 @@ def edited_copies(editor: Any, people: world.People, attributes: Sequence[str]) 
     names = tuple(editor.attributes)
     world.check_attributes(attributes, names)
     images, labels = draw(people, editor.size), people.labels(names)
+    device = torch.device(getattr(editor, "device", None) or "cpu")  # where `evaluate` asks it too
     copies = []
     for attribute in attributes:
         target = flipped(people, attribute).labels(names)
         for i in range(0, len(images), CHUNK):
             part = slice(i, i + CHUNK)
-            edited = editor.edit(world.to_float(images[part]), labels[part], target[part])
+            question = world.to_float(images[part]), labels[part], target[part]
+            edited = editor.edit(*(tensor.to(device) for tensor in question))
             copies.append(world.to_uint8(edited).cpu())
     return torch.cat(copies)
 

@@ -120,16 +120,17 @@ class People:
     def with_targets(self, names: Sequence[str], target: Tensor) -> People:
         """The same people with several attributes changed: the true answer to an edit.
 
-        target: strengths, float (n, k). Only entries that differ from the present visible strength's label are
-        changed, so what an edit does not ask for keeps its own strength. A label of exactly 0 or 1 means the
-        typical strength (`TYPICAL`); anything between is taken as it is.
+        target: strengths, float (n, k), on any device. Only entries that differ from the present visible strength's
+        label are changed, so what an edit does not ask for keeps its own strength. A label of exactly 0 or 1 means
+        the typical strength (`TYPICAL`); anything between is taken as it is.
         """
         names = check_attributes(names)
         if target.shape != (len(self), len(names)):
             raise ValueError(
                 f"target must have the shape {(len(self), len(names))}; got {tuple(target.shape)}"
             )
-        people, asked = self, target.to(self.attributes).clamp(TYPICAL[0], TYPICAL[1])
+        target = target.to(self.attributes.device)  # a slider's stands on the CPU
+        people, asked = self, target.to(self.attributes.dtype).clamp(TYPICAL[0], TYPICAL[1])
         binary = (target == 0) | (target == 1)
         todo = ~(binary & (people.labels(names) == target))
         # Removals first, so that an attribute asked for is not wiped out by its rival's going; and again, because

@@ -23,6 +23,7 @@ from fedit_lib import faces
 from .base import MOVED, STYLE, Live, attribute_choice, check_range, check_strength, name_of, strength_slider
 from .panel import _collect, _Face
 from .pictures import (
+    ask,
     asked,
     attribute_index,
     difference,
@@ -350,7 +351,7 @@ def _look(editor: Any, face: _Face, attribute: str, strength: float, region: Ten
     begin = time.perf_counter()
     after = edits(editor, face.image, face.label, target[None])[0]
     mask, content = (
-        method(*question) if (method := getattr(editor, name, None)) is not None else None
+        ask(editor, name, *question) if getattr(editor, name, None) is not None else None
         for name in ("attention", "content")
     )
     milliseconds = 1000 * (time.perf_counter() - begin)
@@ -363,8 +364,8 @@ def _look(editor: Any, face: _Face, attribute: str, strength: float, region: Ten
         if part is not None and tuple(part.shape) != shape:
             called = "attention" if part is mask else "content"
             raise ValueError(f"{name_of(editor)}.{called} gave {tuple(part.shape)} for one face, not {shape}")
-    mask = mask[0].detach().float().cpu().clamp(0, 1)
-    content = None if content is None else content[0].detach().float().cpu().clamp(-1, 1)
+    mask = mask[0].clamp(0, 1)
+    content = None if content is None else content[0].clamp(-1, 1)
     parts = {
         "input": face.image,
         "mask": _grey(mask),

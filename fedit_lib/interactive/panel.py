@@ -23,6 +23,7 @@ from .photo import PhotoError, read_photo
 from .pictures import (
     FRAME,
     STRENGTHS,
+    ask,
     asked,
     attribute_index,
     beside,
@@ -101,6 +102,7 @@ class EditorPanel(WithSliders):
         self._width = width or (256 if self._truth_shown else 320)
         self._index, self._window = 0, 0
         self._edited: Tensor | None = None
+        self._mask: Tensor | None = None  # asked for while the view shows it
         self._answer: Tensor | None = None
         self.draws = 0  # how many edits were computed; quick moves are merged, so fewer than events
         super().__init__(self._build(start, stop, step, self._photos_allowed(photos)))
@@ -127,10 +129,14 @@ class EditorPanel(WithSliders):
         self.reset()
 
     def show(self, view: str) -> None:
-        """Which picture to show: one of `panel.views` ("after", "before", "difference"; "attention" if it has one)."""
+        """Which picture to show: one of `panel.views` ("after", "before", "difference"; "attention" if it has one).
+
+        ValueError for another. An error of the editor is raised here (and shown in the panel).
+        """
         if view not in self.views:
             raise ValueError(f"there is no view {view!r}; choose one of {', '.join(self.views)}")
         self._view.value = view
+        self._raise()
 
     def open_photo(self, source: Any, name: str | None = None) -> None:
         """Add a photo of one's own (a path, or the bytes of a file) to the faces, and show it.
@@ -242,15 +248,15 @@ class EditorPanel(WithSliders):
     def _build(self, start: float, stop: float, step: float, photos: bool) -> list[widgets.Widget]:
         layout, px = widgets.Layout, f"{self._width}px"
         sliders = self._make_sliders(start, stop, step)
-        attends = getattr(self.editor, "attention", None)
         first = self._faces[0]
-        sees = attends and attends(first.image[None], first.label[None], first.label[None]) is not None
+        question = first.image[None], first.label[None], first.label[None]
+        sees = hasattr(self.editor, "attention") and ask(self.editor, "attention", *question) is not None
         self.views = ("after", "before", "difference", *(["attention"] if sees else []))
         self._view = widgets.ToggleButtons(
             options=[(view.capitalize(), view) for view in self.views], style={"button_width": "92px"},
             tooltips=["the edited face", "the face as it is", "where it changed: lighter is more", "where it looked"],
         )  # fmt: skip
-        self._view.observe(lambda _: self._paint_all(), "value")
+        self._view.observe(lambda _: self._turn_view(), "value")
         self._reset = widgets.Button(description="Reset", icon="undo", tooltip="All sliders back to the face as it is",
                                      layout=layout(width="82px", margin="0 2px"))  # fmt: skip
         self._reset.on_click(lambda _: self._quietly(self.reset))
@@ -347,14 +353,18 @@ class EditorPanel(WithSliders):
     def _edit(self) -> None:
         self._stale = False
         face, target = self._face, self.target
-        begin = time.perf_counter()
+        begin, method = time.perf_counter(), "edit"
         try:
             edited = edits(self.editor, face.image, face.label, target[None])[0]
+            milliseconds = 1000 * (time.perf_counter() - begin)
+            if self._view.value == "attention":
+                method = "attention"
+                self._mask = self._attention(face, target)
         except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
             self._failure = error
-            self._say(f"{type(error).__name__} in {self.name}.edit: {error}")
+            self._say(f"{type(error).__name__} in {self.name}.{method}: {error}")
             return
-        self._milliseconds = 1000 * (time.perf_counter() - begin)
+        self._milliseconds = milliseconds
         self.draws += 1
         self._failure = None
         self._say("")
@@ -367,8 +377,20 @@ class EditorPanel(WithSliders):
             self._paint(1)
         self._tell_numbers()
 
-    def _paint_all(self) -> None:
-        if self._edited is not None and self._failure is None:
+    def _attention(self, face: _Face, target: Tensor) -> Tensor:
+        """Where the editor looks, (1, S, S) in [0, 1], when it makes this edit. ValueError if it does not tell."""
+        label, target = face.label[None], target[None]
+        target = faces.without_hidden(label, target, self.editor.attributes)  # the very question of `edits`
+        mask = ask(self.editor, "attention", face.image[None], label, target)
+        if mask is None:
+            raise ValueError("it is None for this edit, though it was a mask for the face as it is")
+        return mask[0].clamp(0, 1)
+
+    def _turn_view(self) -> None:
+        if self._view.value == "attention" or self._failure is not None:  # the editor has more to say
+            with self._hold():
+                self._stale = True
+        elif self._edited is not None:
             for k in range(len(self._pictures)):
                 self._paint(k)
 
@@ -386,11 +408,7 @@ class EditorPanel(WithSliders):
         elif view == "difference":
             image, caption = difference(face.image, image), f"what {'should change' if k else 'changed'}"
         elif view == "attention" and k == 0:
-            mask = self.editor.attention(face.image[None], face.label[None], self.target[None])[0]
-            image, caption = (
-                mask.detach().float().cpu().clamp(0, 1).expand(3, -1, -1) * 2 - 1,
-                "where it looks",
-            )
+            image, caption = self._mask.expand(3, -1, -1) * 2 - 1, "where it looks"
         self._pictures[k].value = encode(to_pil(image, self._width, self._smooth))
         self._captions[k].value = caption
 

@@ -145,12 +145,23 @@ def strip(
     return table(rows, ["input", *named], heads if len(rows) > 1 else None, scale, title=title)
 
 
+def device_of(editor: Any) -> torch.device:
+    """Where an editor is asked: on its own device if it names one, as `evaluate` asks: so it need not move data."""
+    return torch.device(getattr(editor, "device", None) or "cpu")
+
+
+def ask(editor: Any, method: str, *tensors: Tensor) -> Tensor | None:
+    """What `editor.method(*tensors)` answers, asked on its device: float on the CPU, or None if that is its answer."""
+    answer = getattr(editor, method)(*(tensor.to(device_of(editor)) for tensor in tensors))
+    return None if answer is None else answer.detach().float().cpu()
+
+
 def edits(editor: Any, image: Tensor, label: Tensor, target: Tensor) -> Tensor:
     """One face (3, S, S) edited to each target (k, n): float (k, 3, S, S)."""
     k = len(target)
     labels = label.expand(k, -1)
     target = without_hidden(labels, target, editor.attributes)
-    return editor.edit(image.expand(k, -1, -1, -1), labels, target).detach().float().cpu()
+    return ask(editor, "edit", image.expand(k, -1, -1, -1), labels, target)
 
 
 def truths(person: Any, editor: Any, label: Tensor, target: Tensor) -> list[Tensor]:
@@ -182,7 +193,7 @@ def sheet(
         target = torch.stack(
             [asked(labels[i], editor.attributes, names[k], opposite[j]) for k, j in enumerate(places)]
         )
-        again = editor.reconstruct(image[None], labels[i : i + 1]).cpu()
+        again = ask(editor, "reconstruct", image[None], labels[i : i + 1])
         rows.append([image, again[0], *edits(editor, image, labels[i], target)])
         heads.append(f"face {i}")
         notes.append(["", "", *("+" if labels[i, j] < 0.5 else "-" for j in places)])
@@ -221,7 +232,7 @@ def side_by_side(
     truth = [
         faces.render(
             true_answer(people[i : i + 1], [attribute], now[i : i + 1], goal[i : i + 1]), images.shape[-1]
-        )[0]
+        )[0].cpu()
         for i in range(len(people))
     ]
     rows, heads = [list(images), truth], ["input", "truth"]
@@ -230,8 +241,8 @@ def side_by_side(
         target = torch.stack(
             [asked(own, editor.attributes, attribute, float(s)) for own, s in zip(labels, goal, strict=True)]
         )
-        made = editor.edit(images, labels, without_hidden(labels, target, editor.attributes))
-        rows.append(list(made.detach().float().cpu()))
+        target = without_hidden(labels, target, editor.attributes)
+        rows.append(list(ask(editor, "edit", images, labels, target)))
         heads.append(name)
     if strength is None:
         notes = [["+" if g > n else "-" for g, n in zip(goal, now, strict=True)]]

@@ -32,6 +32,7 @@ from .pictures import (
     asked,
     attribute_index,
     beside,
+    device_of,
     encode,
     ladder,
     readable,
@@ -440,7 +441,7 @@ class SketchPad(WithSliders):
         try:
             if self._redrawn:
                 begin = time.perf_counter()
-                self._code = self.editor.code_of_sketch(self.sketch)
+                self._code = self.editor.code_of_sketch(self.sketch.to(device_of(self.editor)))
                 self._read = self.editor.reading(self._code)[0].detach().float().cpu()
                 self._milliseconds["read"] = 1000 * (time.perf_counter() - begin)
                 self._redrawn = False
@@ -532,7 +533,8 @@ def sketch_sheet(
     rows, heads = [], []
     for i in range(len(sketches)):
         sketch = sketches[i : i + 1]
-        rows.append([_grey(sketch), *_row(editor, editor.code_of_sketch(sketch), attribute, strengths)])
+        code = editor.code_of_sketch(sketch.to(device_of(editor)))
+        rows.append([_grey(sketch), *_row(editor, code, attribute, strengths)])
         heads.append(f"face {i}" if len(sketches) > 1 else "edit")
         if people is not None:
             label = people[i].labels(editor.attributes)[0].cpu()
@@ -599,7 +601,7 @@ def _every_slider(
     editor: Any, sketch: Tensor, attributes: Sequence[str], strengths: Sequence[float]
 ) -> Image.Image:
     """A sketch (1, 1, S, S), its face, and every slider at several strengths."""
-    code = editor.code_of_sketch(sketch)
+    code = editor.code_of_sketch(sketch.to(device_of(editor)))
     reading = editor.reading(code)[0].tolist()
     rows, notes = [], []
     for name in attributes:

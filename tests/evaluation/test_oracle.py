@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from fedit_lib import faces
-from fedit_lib.data import Batch
+from fedit_lib.data import Batch, procedural
 from fedit_lib.evaluation import oracle as module
 from fedit_lib.evaluation.oracle import PROFILES, Oracle, build, examples, load_oracle, train
 from fedit_lib.training.weights import WeightsError
@@ -129,3 +130,26 @@ def test_smoke_profile_is_small_and_laptop_ships_within_the_limit():
     assert PROFILES["smoke"].steps * PROFILES["smoke"].batch_size <= 200
     for variant in module.VARIANTS:
         assert build("laptop", variant).parameters_count() * 2 < 8_000_000
+
+
+def test_the_receipts_command_says_what_is_not_the_default(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        module, "fit", lambda game, faces, **how: SimpleNamespace(interrupted=False, seconds=0.0)
+    )
+    tiny = replace(PROFILES["smoke"], size=32, faces=8)
+    settings = {"people": 4, "device": "cpu", "progress": False}
+    whole = "fedit train oracle --variant a --profile smoke --seed 0"
+    assert train(tiny, **settings).receipt["command"] == whole
+    assert train(tiny, steps=tiny.steps, **settings).receipt["command"] == whole
+    told = train(tiny, steps=2, precision="32-true", **settings).receipt["command"]
+    assert told == f"{whole} --steps 2 --precision 32-true"
+    photos = procedural(8, size=32)
+    monkeypatch.setattr(
+        module,
+        "load_source",
+        lambda source, attributes, **how: photos.subset(attributes or photos.attributes),
+    )
+    told = train(tiny, source="folder", root="mine", attributes=["Smiling", "Bangs"], **settings).receipt[
+        "command"
+    ]
+    assert told == f"{whole} --source folder --root mine --attributes Smiling,Bangs"

@@ -152,6 +152,34 @@ def test_attention_view_only_where_there_is_attention():
     assert "attention" not in EditorPanel(Bands(), GREY, LABELS).views
 
 
+def test_the_attention_view_asks_what_the_edit_asked():
+    class Looks(Bands):
+        attributes = ("Bald", "Blond_Hair", "Smiling", "Bangs")
+
+        def attention(self, images, labels, target):
+            self.looked = target.clone()
+            if target[0, 2] > 1.2:
+                raise RuntimeError("look away")
+            return None if target[0, 2] > 1 else torch.zeros(len(images), 1, 64, 64)
+
+        def edit(self, images, labels, target):
+            self.asked = target.clone()
+            return images
+
+    panel = EditorPanel(Looks(), GREY[:1], torch.tensor([[0.0, 1, 1, 0]]))
+    panel.set("Bald", 1.0)
+    panel.show("attention")
+    assert panel.editor.looked.tolist() == panel.editor.asked.tolist() == [[1, 0, 1, 0]]
+    panel["Smiling"].value = 1.1  # as a hand does it: told on the panel
+    assert "ValueError in Bands.attention: it is None for this edit" in panel._message.value
+    with pytest.raises(RuntimeError, match="look away"):
+        panel.set("Smiling", 1.5)
+    panel.show("after")  # the edit itself is whole
+    assert panel._message.value == "" and panel.change() == 0
+    with pytest.raises(RuntimeError, match="look away"):
+        panel.show("attention")
+
+
 def test_true_answer_beside_the_edit():
     people = faces.sample(4, seed=2_000_000)
     panel = EditorPanel(Exact(people[1:2]), people=people)
