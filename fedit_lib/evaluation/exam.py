@@ -169,8 +169,11 @@ def _with(labels: Tensor, names: Sequence[str], attribute: str, strength: Tensor
     """labels (n, k) with one attribute at `strength` (n,), and absent what the face world does not draw beside it."""
     names, target = list(names), labels.clone()
     target[:, names.index(attribute)] = strength
-    for other in {*faces.rivals(attribute), *faces.HIDDEN_BY.get(attribute, ())} & set(names):
-        target[strength > 0.5, names.index(other)] = 0.0
+    # As `People.with_attribute`: half-way a rival has faded out of its label, while what hides goes only beyond.
+    gone = {other: strength >= 0.5 for other in faces.rivals(attribute)}
+    gone |= {other: strength > 0.5 for other in faces.HIDDEN_BY.get(attribute, ()) if other not in gone}
+    for other in gone.keys() & set(names):
+        target[gone[other], names.index(other)] = 0.0
     return faces.without_hidden(labels, target, names)
 
 

@@ -24,6 +24,7 @@ from fedit_lib.evaluation import (
     leaderboard,
 )
 from fedit_lib.evaluation.oracle import Oracle, Reading
+from fedit_lib.evaluation.protocol import POSITIONS
 
 NAMES = ("Bald", "Black_Hair", "Blond_Hair", "Smiling", "Attractive")  # the last is none of the face world's
 UNKNOWABLE = {
@@ -95,7 +96,7 @@ def test_the_flip_means_the_same_as_in_the_face_world():
         who = (plain & (told.labels([name])[:, 0] == 0)).nonzero()[:, 0]
         assert len(who) > 5
         assert torch.equal(told.target(name, names)[who], drawn.target(name, names)[who]), name
-        for position in (0.75, 1.0):
+        for position in POSITIONS:
             asked = (exam.slider_target(who, name, names, position) for exam in (told, drawn))
             assert torch.equal(*asked), (name, position)
 
