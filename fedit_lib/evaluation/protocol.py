@@ -119,7 +119,8 @@ def evaluate(
     scores["fid"] = _distance(fid)
     scores["fid_inception"] = None if inception is None else _distance(inception)
     count = getattr(editor, "parameters_count", None)
-    scores["parameters"] = int(count()) if callable(count) else None
+    count = count() if callable(count) else None  # None too if an editor within cannot tell (`FromSketches`)
+    scores["parameters"] = None if count is None else int(count)
     scores["ms_per_edit"] = desk.milliseconds()
     # What its code still knows. Of fewer people a probe's accuracy says too little for the seconds that it takes.
     # Its teachers are drawn people: none for photographs.

@@ -73,3 +73,14 @@ def test_what_it_refuses(small_exam):
     with pytest.raises(ValueError, match="FromSketches does not know the person in picture 0"):
         stranger = faces.render(faces.sample(1, seed=9), 32)
         FromSketches(Reader(), small_exam.people).edit(stranger, torch.zeros(1, 3), torch.zeros(1, 3))
+
+
+def test_an_editor_within_that_cannot_count_is_scored_all_the_same(small_exam, knowing):
+    class Plain(Reader):
+        parameters_count = None
+
+    scores = evaluate(
+        FromSketches(Plain(), small_exam.people),
+        questions=small_exam, oracle=knowing, attributes=["Bangs"], slider_faces=0, progress=False,
+    )  # fmt: skip
+    assert scores["parameters"] is None
