@@ -186,14 +186,12 @@ def _data(root: Path | None) -> Look:
     celeba = folder / "celeba"
     if not celeba.is_dir():
         return "ok", "no CelebA (not needed: the face world is drawn)", ""
-    needed = ("img_align_celeba", "list_attr_celeba.txt", "list_eval_partition.txt")
-    missing = [name for name in needed if not (celeba / name).exists()]
-    if missing:
-        return (
-            "fault",
-            f"data/celeba is incomplete: {', '.join(missing)}",
-            "fedit data celeba says what goes where",
-        )
+    from fedit_lib.data.celeba import DataError, find_folder
+
+    try:
+        find_folder(folder)  # what `fedit data celeba` asks for
+    except DataError as error:
+        return "fault", str(error), "fedit data celeba says what goes where"
     return "ok", "CelebA is there", ""
 
 

@@ -77,3 +77,15 @@ def test_a_look_that_stops_does_not_hide_the_others(monkeypatch: pytest.MonkeyPa
     assert [f.state for f in findings] == ["fault", "ok"] and findings[0].fix
     assert not doctor.healthy(findings) and doctor.healthy(findings[1:])
     assert doctor.table(findings).row_count == 2
+
+
+def test_celeba_is_there_only_with_all_that_is_read_of_it(tmp_path: Path) -> None:
+    celeba = tmp_path / "data" / "celeba"
+    (celeba / "img_align_celeba").mkdir(parents=True)
+    for name in ("list_attr_celeba.txt", "list_eval_partition.txt"):
+        (celeba / name).touch()
+    data = finding("data", tmp_path)
+    assert data.state == "fault" and "identity_CelebA.txt" in data.text
+    for name in ("identity_CelebA.txt", "list_bbox_celeba.txt", "list_landmarks_align_celeba.txt"):
+        (celeba / name).touch()
+    assert finding("data", tmp_path).state == "ok"
