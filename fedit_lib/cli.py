@@ -185,7 +185,7 @@ def leaderboard(
     """All shipped editors, the floor (nothing) and the ceiling (truth), and your own."""
     from fedit_lib.course import editors
 
-    board = editors.board(add=add or (), faces=faces, seed=seed, by=by, device=device)
+    board = editors.board(add=add or (), faces=faces, seed=seed, by=by, device=device, plot=plot)
     _print(board.table())
     if json_file is not None:
         board.to_json(json_file)

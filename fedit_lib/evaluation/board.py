@@ -22,6 +22,21 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def check_metric(name: str) -> None:
+    """Raise KeyError, with those that there are, unless this is a metric."""
+    if name not in METRICS and name not in EXTRA:
+        raise KeyError(f"no metric {name!r}; there are {', '.join((*METRICS, *EXTRA))}")
+
+
+def check_plot(path: str | Path) -> None:
+    """Raise ValueError unless a board can be drawn to a file of this suffix (none means PNG)."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    suffix = Path(path).suffix.lstrip(".").lower()
+    if suffix and suffix not in FigureCanvasBase.filetypes:
+        raise ValueError(f"a plot cannot be written to {Path(path).name}: end it in .png, .svg or .pdf")
+
+
 class Leaderboard:
     """Editors in order of one metric, best first; those that do not have it come last.
 
@@ -42,8 +57,7 @@ class Leaderboard:
         by: str = "region_psnr",
         common: bool = True,
     ) -> None:
-        if by not in METRICS and by not in EXTRA:
-            raise KeyError(f"no metric {by!r}; there are {', '.join((*METRICS, *EXTRA))}")
+        check_metric(by)
         named = (
             list(entries.items()) if isinstance(entries, Mapping) else [(None, entry) for entry in entries]
         )
@@ -120,7 +134,13 @@ class Leaderboard:
             if self.attributes
             else "each editor's own attributes"
         )
-        return f"{about['faces']} {first.unit}, seed {about['seed']}; means over {over}"
+        # The Fréchet distance is of all of an editor's answers at once: no part of it belongs to what is shared.
+        more = any(set(s.attributes) != set(self.attributes) for s in self.scores.values())
+        apart = self.attributes and more and "fid" in self.columns
+        fid = (
+            "FID over each editor's own attributes,\n" if apart else ""
+        )  # a line more, which fits a terminal
+        return f"{about['faces']} {first.unit}, seed {about['seed']}; {fid}means over {over}"
 
     def to_dict(self) -> dict[str, Any]:
         """{"by", "attributes", "editors": [{"name", metric: number or None, ...}, best first]}."""
@@ -144,7 +164,10 @@ class Leaderboard:
 
         Raises:
             KeyError: if a metric is unknown.
+            ValueError: if nothing can be drawn to a file of that suffix.
         """
+        if path is not None:
+            check_plot(path)
         from matplotlib.figure import Figure  # no pyplot: nobody has to close this figure
 
         default = ("accuracy", "preservation", "region_psnr", "leakage", "reconstruction_psnr", "slider_rank")
@@ -152,8 +175,7 @@ class Leaderboard:
             m for m in (default if metrics is None else metrics) if metrics is not None or m in self.columns
         ]
         for metric in chosen:
-            if metric not in METRICS and metric not in EXTRA:
-                raise KeyError(f"no metric {metric!r}; there are {', '.join((*METRICS, *EXTRA))}")
+            check_metric(metric)
         across = min(3, max(len(chosen), 1))
         down = -(-max(len(chosen), 1) // across)
         figure = Figure(figsize=(width, down * (0.7 + 0.28 * len(self.order))), layout="constrained")

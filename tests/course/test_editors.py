@@ -40,3 +40,33 @@ def test_an_editor_of_photographs_may_edit_what_the_face_world_has_not(own: str)
     with pytest.raises(faces.UnknownAttribute, match="Attractive"):
         editors.find(f"{own}:Photo")
     assert editors.find(f"{own}:Photo", drawn=False).attributes == ("Attractive",)
+
+
+def test_a_wrapper_does_not_score_by_the_receipt_of_what_it_wraps(own: str, monkeypatch) -> None:
+    monkeypatch.setattr(papers, "EDITORS", ())
+    with open(own, "a") as file:
+        file.write(
+            "class Wrapped(One):\n    receipt = {'scores': {'about': {'faces': 4, 'seed': 0}, 'fid': 1.0}}\n"
+        )
+    board = editors.board(add=[f"{own}:Wrapped"], faces=4)
+    assert board.scores[f"{own}:Wrapped"]["accuracy"] is not None, "it was examined"
+    monkeypatch.setattr(editors, "_scores_of_receipt", lambda editor, *exam: {"of": type(editor).__name__})
+    monkeypatch.setattr(papers, "EDITORS", ("shipped",))
+    found = editors.find
+    monkeypatch.setattr(
+        editors, "find", lambda name, **how: found("nothing" if "shipped" in name else name, **how)
+    )
+    monkeypatch.setattr(
+        "fedit_lib.evaluation.evaluate", lambda editor, **how: {"examined": type(editor).__name__}
+    )
+    monkeypatch.setattr("fedit_lib.evaluation.leaderboard", lambda entries, by: entries)
+    entries = editors.board(add=[f"{own}:Wrapped", "shipped", "shipped@clean"], faces=4)
+    assert {name for name, scores in entries.items() if "of" in scores} == {"shipped", "shipped@clean"}
+
+
+def test_what_the_board_cannot_do_is_said_before_anyone_is_examined(monkeypatch) -> None:
+    monkeypatch.setattr("fedit_lib.evaluation.evaluate", lambda *a, **k: pytest.fail("examined"))
+    with pytest.raises(KeyError, match="no metric 'typo'"):
+        editors.board(by="typo", faces=4)
+    with pytest.raises(ValueError, match=r"x\.foo"):
+        editors.board(plot=Path("x.foo"), faces=4)

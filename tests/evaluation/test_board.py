@@ -102,3 +102,19 @@ def test_a_score_prints_itself(pair):
     )
     with pytest.raises(KeyError, match="no metric"):
         pair[0].mean("beauty")
+
+
+def test_the_note_says_what_is_not_of_the_shared_attributes(pair):
+    pair[0]["about"]["faces"] = pair[1]["about"]["faces"] = 1000
+    told = leaderboard(pair).note
+    assert told.startswith("1000 held-out people, seed 0; FID over each editor's own")
+    assert told.endswith("means over 1 attributes that all share")
+    assert max(map(len, told.replace("over 1 ", "over 13 ").splitlines())) <= 80
+    assert "FID" not in leaderboard(pair, common=False).note
+    assert "FID" not in leaderboard([pair[0], pair[0]]).note  # what all share is all they have
+    assert "FID" not in leaderboard([made("A", {"Bangs": 1.0}), made("B", {"Bangs": 1.0, "Male": 1.0})]).note
+
+
+def test_what_cannot_be_drawn_is_named(pair, tmp_path):
+    with pytest.raises(ValueError, match=r"board\.foo: end it in \.png"):
+        leaderboard(pair).plot(tmp_path / "board.foo")
