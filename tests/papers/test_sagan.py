@@ -436,3 +436,13 @@ def test_an_editor_does_not_train_on_with_its_game():
         for p in game.parameters():
             p.add_(1.0)
     assert torch.equal(editor.edit(images, labels, 1 - labels), before)
+
+
+def test_a_ramp_may_end_where_the_warm_up_does():
+    """Then lambda_2 is there at once."""
+    game = sagan.build("smoke", warmup=0.2, ramp=0.2, lambda_2=50.0)
+    found = []
+    for progress in (0.0, 0.19, 0.2, 0.9):
+        game.set_progress(progress)
+        found.append((game.warming, game.lambda_2_now))
+    assert found == [(True, 0.0), (True, 0.0), (False, 50.0), (False, 50.0)]
