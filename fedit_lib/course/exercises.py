@@ -91,10 +91,17 @@ def build_variant(root: Path, to: Path, seed: int, count: int | None = None) -> 
         All that was written.
 
     Raises:
-        ValueError: ``to`` is the course's own exercises/, or a series has fewer than ``count``.
+        ValueError: ``to`` is the course's folder, or lies in its exercises/, solutions/ or notebooks/; or a series has
+            fewer than ``count``.
     """
-    if Path(to).resolve() == (root / "exercises").resolve():
-        raise ValueError("exercises/ holds the course's own: give another folder for a variant")
+    target, own = Path(to).resolve(), root.resolve()
+    for name in ("exercises", "solutions", "notebooks"):
+        if target.is_relative_to((root / name).resolve()):
+            raise ValueError(f"{name}/ holds the course's own: give another folder for a variant")
+    if target == own:
+        raise ValueError(
+            f"{own} is the course's own folder: give another one for a variant, such as build/variant"
+        )
     made = {Path(to) / path.relative_to(root / "solutions"): path for path in _solutions(root)}
     texts = {target: generate(path, seed, count) for target, path in made.items()}
     for target, text in texts.items():

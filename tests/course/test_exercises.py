@@ -126,3 +126,16 @@ def test_every_untouched_exercise_fails(path: Path) -> None:
         elif "NotImplementedError" not in cell.source:
             assert not errors, f"{cell.source!r} stops with {errors}: it must not need a learner's answer"
     assert failed >= 4
+
+
+@pytest.mark.parametrize(
+    "to", [".", "exercises", "solutions", "notebooks", "solutions/1_icgan", "build/../solutions"]
+)
+def test_a_variant_never_overwrites_the_courses_own(tmp_path, to):
+    """A solution that becomes its own exercise is lost."""
+    solution = tmp_path / "solutions" / "1_icgan" / "01_exercises.ipynb"
+    solution.parent.mkdir(parents=True)
+    solution.write_text("an answer")
+    with pytest.raises(ValueError, match=r"the course's own.*(another folder|another one) for a variant"):
+        exercises.build_variant(tmp_path, tmp_path / to, seed=1)
+    assert solution.read_text() == "an answer"
