@@ -181,14 +181,19 @@ def load_run(run: Path, best: bool = True) -> tuple[str, Any, dict[str, Any]]:
     Raises:
         FileNotFoundError: the folder holds no run.
         ValueError: it is the run of a game that no paper plays.
-        CheckpointError: the checkpoint is damaged.
+        CheckpointError: run.json or the checkpoint is damaged, or the checkpoint is of another version of the game.
     """
-    from fedit_lib.training import load_best
+    from fedit_lib.training import CheckpointError, load_best
 
     run = Path(run)
     if not (run / "run.json").is_file():
         raise FileNotFoundError(f"{run} holds no run.json: give the run folder that `fedit train` was told")
-    facts = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    try:
+        facts = dict(json.loads((run / "run.json").read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{run / 'run.json'} is damaged ({error}): give the command of this training again, which writes it anew"
+        ) from error
     name, game, state = load_checkpoint(run / "checkpoint.pt")
     if best and (run / "best.pt").is_file():
         step, _ = load_best(run, game)
@@ -204,7 +209,7 @@ def load_checkpoint(path: Path) -> tuple[str, Any, dict[str, Any]]:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is of a game that no paper plays.
-        CheckpointError: it is damaged.
+        CheckpointError: it is damaged, or of a version of the game that had other options or networks.
     """
     import torch
 
@@ -227,11 +232,18 @@ def load_checkpoint(path: Path) -> tuple[str, Any, dict[str, Any]]:
         raise ValueError(
             f"{path.parent} is a run of {config['game']}, which no paper plays; there are: {known}"
         )
-    game = papers.paper(name).build("laptop", **config["options"])
-    game.load_state_dict(state["game"])
-    if state["ema"] is not None:
-        game.ema = EMA(game.inference_networks(), game.ema_decay)
-        game.ema.load_state_dict(state["ema"])
+    try:
+        game = papers.paper(name).build("laptop", **config["options"])
+        game.load_state_dict(state["game"])
+        if state["ema"] is not None:
+            game.ema = EMA(game.inference_networks(), game.ema_decay)
+            game.ema.load_state_dict(state["ema"])
+    except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split("\n")[:2])  # torch lists every tensor that does not fit
+        raise CheckpointError(
+            f"{path} does not fit {name} as this version of the library builds it ({reason}): train again, or read it "
+            f"with the version that its run.json names under commit"
+        ) from error
     return name, game, state
 
 

@@ -103,11 +103,21 @@ class Scores(dict):
             data = json.loads(path.read_text(encoding="utf-8"))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(
-                f"{path.name} is not JSON ({error}); write it with `fedit evaluate NAME --json FILE`"
+                f"{path} is not JSON ({error}); write it with `fedit evaluate NAME --json FILE`"
             ) from None
         missing = [key for key in (*METRICS, "about") if not isinstance(data, dict) or key not in data]
         if missing:
-            raise ValueError(f"{path.name} holds no scores: it lacks {', '.join(missing[:4])}")
+            raise ValueError(f"{path} holds no scores: it lacks {', '.join(missing[:4])}")
+        about = data["about"] if isinstance(data["about"], dict) else {}
+        if lost := [key for key in ("editor", "attributes", "faces", "seed", "size") if key not in about]:
+            raise ValueError(f"{path} holds no scores: its 'about' lacks {', '.join(lost)}")
+        for metric in (*METRICS, *EXTRA):
+            value = data.get(metric)
+            means = (
+                isinstance(value, dict) and "mean" in value and isinstance(value.get("per_attribute"), dict)
+            )
+            if not (value is None or means or isinstance(value, int | float)):
+                raise ValueError(f"{path} is damaged: its {metric!r} is neither a number nor means")
         return cls(data)
 
     def table(self, per_attribute: bool = True) -> Any:

@@ -76,9 +76,12 @@ def load_editor(name: str, device: str | torch.device = "auto", path: str | Path
         raise WeightsError(
             f"{path.name} holds another version of {module.TITLE} than {variant!r}: use weights of {asked}"
         )
+    place = pick_device(device)
     try:
-        return module.editor(states, receipt, device=pick_device(device))
-    except (KeyError, TypeError, RuntimeError) as error:
+        return module.editor(states, receipt, device=place)
+    except torch.OutOfMemoryError:  # a RuntimeError that no other file would mend
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         # torch lists every parameter that does not fit; the first will do
         reason = (
             f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split("\n")[:2])

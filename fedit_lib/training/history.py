@@ -109,17 +109,24 @@ class History:
             raise FileNotFoundError(
                 f"there is no training log at {path}: give the folder that fit(out=...) wrote to"
             )
-        text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        reader = csv.DictReader(io.StringIO(whole))
-        if not reader.fieldnames or reader.fieldnames[:2] != ["step", "seconds"]:
+        try:
+            text = path.read_text(encoding="utf-8")
+            reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1]))
+            columns = reader.fieldnames
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{path} is not a training log ({error})") from None
+        if not columns or columns[:2] != ["step", "seconds"]:
             raise ValueError(f"{path} is not a training log: its first columns must be step and seconds")
         try:
             rows = [{k: float(v) for k, v in row.items() if k and v} for row in reader]
+        except csv.Error as error:
+            raise ValueError(f"{path} is not a table ({error}): it is damaged") from None
         except ValueError as error:
             raise ValueError(
                 f"{path} holds something that is not a number ({error}): it is damaged"
             ) from None
+        if short := [number for number, row in enumerate(rows, 1) if not {"step", "seconds"} <= set(row)]:
+            raise ValueError(f"{path} has no step or no seconds in row {short[0]}: it is damaged")
         return cls(rows, rows[-1]["seconds"] if rows else 0.0)
 
     def plot(self, terms: Iterable[str] | None = None, smooth: int = 1, width: float = 7.0) -> Figure:

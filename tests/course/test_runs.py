@@ -10,7 +10,7 @@ import torch
 from fedit_lib.course import runs
 from fedit_lib.data import procedural
 from fedit_lib.papers import attgan
-from fedit_lib.training import fit
+from fedit_lib.training import EMA, CheckpointError, fit
 
 
 @pytest.fixture
@@ -165,3 +165,34 @@ def test_a_run_may_start_from_another_of_its_paper(run: Path, tmp_path: Path, ca
         runs.train("attgan", out=tmp_path / "none", start_from=tmp_path / "nothing", **options)
     with pytest.raises(ValueError, match="oracle starts from nothing"):
         runs.train("oracle", out=tmp_path / "oracle", start_from=run)
+
+
+@pytest.mark.parametrize("content", [b'{"step" 3}', b"\xff\xfe", b"3", b"[1, 2]"])
+def test_a_damaged_run_json_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"run\.json is damaged.*writes it anew"):
+        runs.load_run(tmp_path)
+
+
+@pytest.mark.parametrize("part", ["options", "game", "ema"])
+def test_a_checkpoint_of_another_version_is_named(tmp_path: Path, part: str) -> None:
+    game = attgan.build("smoke")
+    game.ema = EMA(game.inference_networks(), 0.9)
+    state = {
+        "config": {"game": attgan.TITLE, "options": game.config()},
+        "game": game.state_dict(),
+        "ema": game.ema.state_dict(),
+    }
+    path = tmp_path / "checkpoint.pt"
+    torch.save(state, path)
+    assert runs.load_checkpoint(path)[0] == "attgan"
+    if part == "options":
+        state["config"]["options"]["forgotten"] = 1
+    elif part == "game":
+        state["game"] = dict(list(state["game"].items())[1:])
+    else:
+        del state["ema"]["updates"]
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt does not fit attgan.*train again") as error:
+        runs.load_checkpoint(path)
+    assert len(str(error.value)) < 600

@@ -255,3 +255,24 @@ def test_a_good_oracle_is_not_warned_of(small_exam, knowing):
     with warnings.catch_warnings():
         warnings.simplefilter("error", OracleWarning)
         examine(Plain(), small_exam, knowing)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"about": 3},
+        {"about": {"editor": "x"}},
+        {"accuracy": "high"},
+        {"accuracy": {"mean": 1.0}},
+        {"leakage": [1]},
+    ],
+)
+def test_damaged_scores_are_named(tmp_path, damage):
+    about = {"editor": "x", "attributes": ["Smiling"], "faces": 1, "seed": 0, "size": 64}
+    whole = dict.fromkeys(METRICS) | {"about": about}
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(whole))
+    Scores.from_json(path).table()
+    path.write_text(json.dumps(whole | damage))
+    with pytest.raises(ValueError, match=r"c\.json (holds no scores|is damaged)"):
+        Scores.from_json(path)

@@ -251,3 +251,24 @@ def test_the_package_opens_without_torch():
         import fedit_lib
 
         _ = fedit_lib.nothing
+
+
+def test_whatever_a_receipt_does_not_fit_the_file_is_named(file, monkeypatch):
+    """But a full GPU is nothing that another file would mend, and an unknown device is no fault of the file."""
+    from fedit_lib.papers import attgan
+
+    def build(error):
+        def fail(*_, **__):
+            raise error
+
+        monkeypatch.setattr(attgan, "editor", fail)
+
+    build(ValueError("too many values to unpack (expected 2)"))
+    with pytest.raises(WeightsError, match=rf"{file.name} does not fit AttGAN.*too many values"):
+        load_editor("attgan", device="cpu", path=file)
+    build(torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
+        load_editor("attgan", device="cpu", path=file)
+    with pytest.raises(ValueError, match="abacus") as error:
+        load_editor("attgan", device="abacus", path=file)
+    assert not isinstance(error.value, WeightsError)

@@ -87,3 +87,14 @@ def test_ema_follows_its_formula_and_averages_buffers():
     assert network.weight.item() == 8
     with pytest.raises(ValueError, match="ema_decay must be in"):
         EMA({"net": network}, decay=1.0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"step,seconds,a\n1,1.0,\xff\n", b"step,seconds,a\n1,,2\n", b"step,seconds,a\n,1,2\n", b"step,seconds\n1,x\n",
+     b'step,seconds,"' + b"a" * 200_000 + b'"\n1,1,1\n'],
+)  # fmt: skip
+def test_a_damaged_log_is_named(tmp_path, content):
+    (tmp_path / "log.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"log\.csv"):
+        History.read(tmp_path)
