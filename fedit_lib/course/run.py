@@ -211,19 +211,21 @@ def to_html(notebook: Path) -> str:
 
 def write_times(out: Path, results: Sequence[Result], parameters: dict[str, Any]) -> None:
     """Write ``times.json`` and ``times.md`` (a table for a README) into ``out``."""
+    from fedit_lib.papers.editor import pick_device
     from fedit_lib.training.support import hardware
 
+    measured_on = hardware(pick_device(parameters.get("device", "auto")))
     timed = [result.seconds for result in results if result.seconds is not None]
     record = {
         "parameters": parameters,
-        "hardware": hardware(),
+        "hardware": measured_on,
         "seconds": round(sum(timed), 1),
         "notebooks": [asdict(result) for result in results],
     }
     atomic_write(out / "times.json", json.dumps(record, indent=2) + "\n")
     rows = [f"| {r.notebook} | {r.status} | {_clock(r.seconds)} |" for r in results]
     rows.append(f"| **all** | | {_clock(sum(timed))} |")
-    head = f"Measured on {hardware()}, " + ", ".join(f"{k}={v}" for k, v in parameters.items())
+    head = f"Measured on {measured_on}, " + ", ".join(f"{k}={v}" for k, v in parameters.items())
     atomic_write(
         out / "times.md", "\n".join([head, "", "| notebook | | time |", "| --- | --- | ---: |", *rows]) + "\n"
     )

@@ -220,3 +220,15 @@ def test_a_failing_notebook_stays_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"01_one\.ipynb, cell In \[3\]: NameError"):
         run.execute(path)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_the_times_name_the_device_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fedit_lib.papers.editor.pick_device", lambda device: f"picked {device}")
+    monkeypatch.setattr("fedit_lib.training.support.hardware", lambda device="cpu": f"({device})")
+    run.write_times(tmp_path, [], {"device": "cuda:1"})
+    assert json.loads((tmp_path / "times.json").read_text())["hardware"] == "(picked cuda:1)"
+    assert (tmp_path / "times.md").read_text().startswith("Measured on (picked cuda:1), ")
+    run.write_times(tmp_path, [], {})
+    assert json.loads((tmp_path / "times.json").read_text())["hardware"] == "(picked auto)"
