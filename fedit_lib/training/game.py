@@ -111,7 +111,7 @@ class EMA:
             self.averages[name][key]
             for name, network in self.networks.items()
             for key, value in network.named_buffers()
-            if value.is_floating_point()
+            if value.is_floating_point() and key in self.averages[name]  # not those that no state dict keeps
         ]
 
     def state_dict(self) -> dict[str, Any]:
@@ -174,7 +174,8 @@ class Game(nn.Module):
             measure_statistics(networks.values(), lambda: self.rehearse(draw()), batches)
             for name, network in networks.items():
                 for key, value in network.named_buffers():
-                    self.ema.averages[name][key].copy_(value)
+                    if key in self.ema.averages[name]:  # not those that no state dict keeps
+                        self.ema.averages[name][key].copy_(value)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from fedit_lib.data.files import atomic_path
+from fedit_lib.data.files import atomic_path, atomic_write
 
 LIMIT_MB = 8.0  # what the course ships stays small enough to clone
 
@@ -72,15 +73,24 @@ def save_weights(
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     text = json.dumps(receipt, indent=2) + "\n"
+    named = False
     try:
-        # Both are whole on the disk before either gets its name.
-        with atomic_path(receipt_path(path)) as receipt_file, atomic_path(path) as weights_file:
-            weights_file.write_bytes(content)
-            receipt_file.write_text(text, encoding="utf-8")
-            for file in (weights_file, receipt_file):
-                with open(file, "rb+") as handle:
-                    os.fsync(handle.fileno())
-    except OSError as error:
+        before = path.read_bytes() if path.exists() else None
+        with atomic_path(receipt_path(path)) as receipt_file:
+            # Both are whole on the disk before either gets its name.
+            with atomic_path(path) as weights_file:
+                weights_file.write_bytes(content)
+                receipt_file.write_text(text, encoding="utf-8")
+                for file in (weights_file, receipt_file):
+                    with open(file, "rb+") as handle:
+                        os.fsync(handle.fileno())
+            named = True
+    except BaseException as error:
+        if named:  # the weights have their name, the receipt could not get its own: back to what was there
+            with contextlib.suppress(OSError):
+                path.unlink() if before is None else atomic_write(path, before)
+        if not isinstance(error, OSError):
+            raise
         raise WeightsError(f"{path} could not be written: {error}") from error
     return receipt
 

@@ -624,3 +624,14 @@ def test_mistakes_in_a_game_are_named():
     ):
         with pytest.raises(ValueError, match=message):
             train(game, 1)
+
+
+def test_buffers_that_no_state_dict_keeps_have_no_average():
+    """A network may compute a constant grid, say; the batch statistics beside it are measured all the same."""
+    game = ToyGame()
+    game.generator.register_buffer("grid", torch.ones(3), persistent=False)
+    train(game, 5)
+    assert "grid" not in game.ema.averages["generator"] and torch.equal(game.generator.grid, torch.ones(3))
+    assert len(game.ema.statistics()) == 2
+    mean = game.ema.averages["generator"]["1.running_mean"]
+    assert not torch.equal(mean, torch.zeros_like(mean))

@@ -123,3 +123,23 @@ def test_names(tmp_path, networks):
         save_weights(tmp_path / "toy.pt", networks, {})
     with pytest.raises(ValueError, match="must not contain"):
         save_weights(tmp_path / "toy.safetensors", {"a/b": nn.Linear(1, 1)}, {})
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_receipt_that_cannot_get_its_name_takes_the_weights_back(tmp_path, networks, monkeypatch, first):
+    path, replace = tmp_path / "toy.safetensors", os.replace
+    if not first:
+        save_weights(path, networks, {"run": 1})
+        with torch.no_grad():
+            networks["decoder"].weight.zero_()
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+
+    def refuse(source, target):
+        if str(target).endswith(".json"):
+            raise PermissionError(errno.EACCES, "in use by another process")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(WeightsError, match=r"could not be written.*in use"):
+        save_weights(path, networks, {"run": 2})
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
