@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -37,11 +39,12 @@ class Digits:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> Digits:
-        """This set, moved to a device."""
-        self.images, self.labels, self.numbers = (
+        """The set on a device; this one stays where it is."""
+        moved = copy.copy(self)
+        moved.images, moved.labels, moved.numbers = (
             tensor.to(device) for tensor in (self.images, self.labels, self.numbers)
         )
-        return self
+        return moved
 
     def draw(self, batch_size: int, generator: torch.Generator, flip: bool = False) -> Batch:
         """A random `Batch`, with replacement. `flip` is ignored: a mirrored digit is none."""
@@ -83,10 +86,14 @@ def train_digits(
 
 @torch.no_grad()
 def draw_digits(generator: Generator, numbers: Tensor, seed: int = 0) -> Tensor:
-    """Generated digits: numbers (B,), 0 to 9 -> images (B, 1, 16, 16) in [-1, 1]. The same seed gives the same z."""
+    """Generated digits: numbers (B,), 0 to 9 -> images (B, 1, 16, 16) in [-1, 1], where the generator is.
+
+    The same seed gives the same z.
+    """
+    device = next(generator.parameters()).device
     random = torch.Generator().manual_seed(seed)
     z = torch.randn(len(numbers), generator.z_dim, generator=random)
-    return generator.eval()(z, label_code(F.one_hot(numbers, 10).float()))
+    return generator.eval()(z.to(device), label_code(F.one_hot(numbers, 10).float()).to(device))
 
 
 class DigitReader:
@@ -99,12 +106,12 @@ class DigitReader:
         from sklearn.neighbors import KNeighborsClassifier
 
         self.model = KNeighborsClassifier(neighbours)
-        self.model.fit(self._features(digits.images), digits.numbers.numpy())
+        self.model.fit(self._features(digits.images), digits.numbers.cpu().numpy())
 
     @staticmethod
     def _features(images: Tensor):  # type: ignore[no-untyped-def]
-        return F.avg_pool2d(images, 2).flatten(1).numpy()
+        return F.avg_pool2d(images, 2).flatten(1).cpu().numpy()
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images (B, 1, 16, 16) in [-1, 1] -> digits (B,), 0 to 9."""
-        return torch.from_numpy(self.model.predict(self._features(images))).long()
+        return torch.from_numpy(self.model.predict(self._features(images))).long().to(images.device)

@@ -33,3 +33,14 @@ def test_a_digit_can_be_drawn_after_a_short_training():
         images, draw_digits(game.generator, numbers, seed=1)
     )
     assert not digits_game(wrong_y=False).wrong_y
+
+
+def test_another_device_is_respected():
+    """The meta device, which every machine has, stands for a GPU."""
+    digits = Digits()
+    moved = digits.to("meta")
+    assert moved.images.is_meta and moved.labels.is_meta and moved.numbers.is_meta
+    assert not digits.images.is_meta and len(moved) == len(digits), "the caller's set stays where it is"
+    generator = digits_game().generator.to("meta")
+    images = draw_digits(generator, torch.arange(3))
+    assert images.is_meta and images.shape == (3, 1, 16, 16)
