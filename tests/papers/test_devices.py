@@ -128,6 +128,7 @@ def test_a_forgotten_device_is_noticed():
     batch = Batch(There(torch.rand(4, 3, 8, 8)), There(torch.rand(4, 2)))
     with Elsewhere(), MadeThere():
         assert isinstance(batch.images + torch.rand(4, 3, 8, 8, device=batch.images.device), There)
+        assert isinstance(batch.images + batch.images.new_tensor([1.0, 2.0, 3.0]).view(3, 1, 1), There)
         assert isinstance(batch.images + torch.tensor(1.0), There)  # a single number may come from the CPU
         with pytest.raises(RuntimeError, match="on the CPU meets"):
             batch.images + torch.rand(4, 3, 8, 8)
