@@ -55,5 +55,6 @@ exercises: $(STAMP)
 figures: $(STAMP)
 	$(BIN)/python -m fedit_lib.course.figures
 
+# Trainings without --out lie in build/runs: they stay.
 clean:
-	rm -rf build
+	find build -mindepth 1 -maxdepth 1 ! -name runs -exec rm -rf {} +

@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that `fedit --help` answers 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,7 +48,7 @@ app.add_typer(data_app, name="data")
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Source = Annotated[str, typer.Option(help="procedural, celeba or folder.")]
 Root = Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to this file too.")]
 
 
@@ -132,7 +133,13 @@ def export(
 
 @app.command()
 def evaluate(
-    name: Annotated[str, typer.Argument(help="A paper, a run folder, module:Class, nothing, or truth.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="A paper (attgan), a version of it (s2fgan-dec, s2fgan@clean, s2fgan@poor), a run folder, "
+            "module:Class, file.py:Class, nothing, or truth."
+        ),
+    ],
     faces: Annotated[int, typer.Option(min=1, help="How many held-out people.")] = 1000,
     seed: Seed = 0,
     attributes: Annotated[str | None, typer.Option(help="Only these: names with commas between.")] = None,
@@ -186,7 +193,7 @@ def leaderboard(
     from fedit_lib.course import editors
 
     board = editors.board(add=add or (), faces=faces, seed=seed, by=by, device=device, plot=plot)
-    _print(board.table())
+    _print(board.table(width=shutil.get_terminal_size().columns))
     if json_file is not None:
         board.to_json(json_file)
     if plot is not None:
@@ -360,7 +367,7 @@ def lab(ctx: typer.Context) -> None:
 @data_app.command("celeba")
 def data_celeba(
     root: Annotated[Path, typer.Option(help="Folder that holds celeba/.")] = Path("data"),
-    size: Annotated[int, typer.Option(min=8, help="Pixels a side.")] = 128,
+    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels a side.")] = 128,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "train",
 ) -> None:
     """Check your own copy of CelebA and write its cache (once; it is memory-mapped afterwards)."""
@@ -372,7 +379,7 @@ def data_celeba(
 @data_app.command("folder")
 def data_folder(
     root: Annotated[Path, typer.Option(help="Folder with the images and their table (.csv).")],
-    size: Annotated[int, typer.Option(min=8, help="Pixels a side.")] = 64,
+    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels a side.")] = 64,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "all",
 ) -> None:
     """Check a folder of your own photos: what can be read, what is skipped and why."""

@@ -5,6 +5,8 @@ For teachers: variants by seed, so that two classes differ, and the solutions as
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 import re
 from pathlib import Path
@@ -57,6 +59,8 @@ def generate(solution: Path, seed: int | None = None, count: int | None = None) 
 def build(root: Path, check: bool = False) -> list[Path]:
     """Write ``exercises/<series>/*.ipynb`` from ``solutions/<series>/*.ipynb``; stale ones are removed.
 
+    What somebody has worked in (it has outputs) is not lost: it goes to ``NAME.mine.ipynb``, which git ignores.
+
     Args:
         root: the course's folder.
         check: change nothing, only say what would change.
@@ -76,12 +80,27 @@ def build(root: Path, check: bool = False) -> list[Path]:
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             changed.append(target)
             if not check:
+                _put_aside(target)
                 atomic_write(target, text)
     for stale in sorted(set(exercises.glob("*/*.ipynb")) - set(wanted)):
+        if "raise NotImplementedError()" not in stale.read_text(encoding="utf-8", errors="replace"):
+            continue  # no exercise: somebody's own notebook, or one that is solved
         changed.append(stale)
         if not check:
-            stale.unlink()
+            _put_aside(stale)
+            stale.unlink(missing_ok=True)
     return changed
+
+
+def _put_aside(exercise: Path) -> None:
+    """Renames a notebook that has been run to NAME.mine.ipynb, NAME.mine-2.ipynb ...; leaves any other alone."""
+    try:
+        cells = json.loads(exercise.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if any(cell.get("outputs") or cell.get("execution_count") for cell in cells):
+        names = (f"{exercise.stem}.mine{'' if n == 1 else f'-{n}'}.ipynb" for n in itertools.count(1))
+        exercise.rename(next(path for path in map(exercise.with_name, names) if not path.exists()))
 
 
 def build_variant(root: Path, to: Path, seed: int, count: int | None = None) -> list[Path]:

@@ -273,7 +273,7 @@ def export(
 
     Args:
         run: folder that ``fedit train`` wrote, or several, one an attribute, in the order in which to edit.
-        to: the weight file; by default ``fedit_lib/weights/NAME.safetensors``.
+        to: the weight file, as large as it is; by default ``fedit_lib/weights/NAME.safetensors``, of 8 MB at most.
         faces, slider_faces, seed: of the evaluation; with ``faces=0`` nothing is scored.
 
     Returns:
@@ -281,10 +281,10 @@ def export(
 
     Raises:
         ValueError: runs that cannot be joined: of different papers or sizes, or not of one attribute each. Or runs on
-            photographs that are to be scored.
+            photographs that are to be scored. Or a smoke run that would take the place of weights that ship.
     """
     from fedit_lib import papers
-    from fedit_lib.training.weights import WeightsError, load_weights, save_weights
+    from fedit_lib.training.weights import LIMIT_MB, WeightsError, load_weights, save_weights
 
     folders = [Path(run)] if isinstance(run, str | Path) else [Path(folder) for folder in run]
     if not folders:
@@ -304,9 +304,15 @@ def export(
     version = f"{name}-{receipt['config'].get('variant')}"
     called = version if version in papers.EDITORS else name
     path = Path(to) if to else papers.WEIGHTS / f"{called}.safetensors"
+    ships = path.resolve().parent == papers.WEIGHTS.resolve()
+    if to is None and receipt.get("profile") == "smoke":
+        raise ValueError(
+            f"a smoke run is no weight to ship in the place of {path.name}: name a file by --to FILE"
+        )
+    limit = LIMIT_MB if ships else None  # what stays with its owner may be as large as it is
     draft = folders[0] / "export" / path.name
     draft.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(draft, networks, receipt)
+    save_weights(draft, networks, receipt, limit_mb=limit)
     if len(loaded) > 1:
         try:
             papers.load_editor(name, device="cpu", path=draft)
@@ -325,10 +331,10 @@ def export(
         receipt["scores_command"] = f"fedit evaluate {called} --faces {faces} --seed {seed}"
         if hasattr(editor, "from_sketch"):
             receipt["sketch_scores"] = _sketch_scores(editor, faces, seed, min(slider_faces, faces))
-    states, _ = load_weights(draft)
+    states, _ = load_weights(draft, limit_mb=limit)
     for network, state in states.items():
         networks[network].load_state_dict(state)
-    save_weights(path, networks, receipt)
+    save_weights(path, networks, receipt, limit_mb=limit)
     return path
 
 

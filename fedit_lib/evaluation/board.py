@@ -107,21 +107,36 @@ class Leaderboard:
         """The metrics that any editor has."""
         return tuple(m for m in COLUMNS if any(self.value(n, m) is not None for n in self.order))
 
-    def table(self) -> Any:
-        """A `rich.table.Table`: a row a measure and a column an editor, best first, so that it fits a terminal."""
+    def table(self, width: int | None = None) -> Any:
+        """A row a measure and a column an editor, best first: one rich table, or as many as `width` columns ask for."""
+        from rich.console import Group
+
+        if width is None:
+            return self._table(self.order, self.note)
+        free = width - max(len({**METRICS, **EXTRA}[metric][0]) for metric in self.columns) - 4
+        parts: list[list[str]] = []
+        room = 0
+        for name in self.order:
+            values = (show(metric, self.value(name, metric)) for metric in self.columns)
+            needs = max(map(len, (*name.split(), *values))) + 3
+            if not parts or needs > room:
+                parts.append([])
+                room = free
+            parts[-1].append(name)
+            room -= needs
+        return Group(*(self._table(part, self.note if part is parts[-1] else None) for part in parts))
+
+    def _table(self, names: list[str], caption: str | None) -> Any:
         from rich.table import Table
 
-        table = Table(
-            title=f"Leaderboard by {self.by}", caption=self.note, title_justify="left", caption_justify="left"
-        )
+        title = f"Leaderboard by {self.by}"
+        table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
         table.add_column("measure", no_wrap=True)
-        for name in self.order:
-            table.add_column(name, justify="right")
+        for name in names:
+            table.add_column("\n".join(name.split()), justify="right")
         for metric in self.columns:
-            table.add_row(
-                {**METRICS, **EXTRA}[metric][0],
-                *(show(metric, self.value(name, metric)) for name in self.order),
-            )
+            heading = {**METRICS, **EXTRA}[metric][0]
+            table.add_row(heading, *(show(metric, self.value(name, metric)) for name in names))
         return table
 
     @property
@@ -130,9 +145,11 @@ class Leaderboard:
         first = next(iter(self.scores.values()))
         about = first["about"]
         over = (
-            f"{len(self.attributes)} attributes that all share"
-            if self.attributes
-            else "each editor's own attributes"
+            "means over each editor's own attributes"
+            if not self.attributes
+            else f"of {self.attributes[0]}, the one attribute that all share"
+            if len(self.attributes) == 1
+            else f"means over {len(self.attributes)} attributes that all share"
         )
         # The Fréchet distance is of all of an editor's answers at once: no part of it belongs to what is shared.
         more = any(set(s.attributes) != set(self.attributes) for s in self.scores.values())
@@ -140,7 +157,7 @@ class Leaderboard:
         fid = (
             "FID over each editor's own attributes,\n" if apart else ""
         )  # a line more, which fits a terminal
-        return f"{about['faces']} {first.unit}, seed {about['seed']}; {fid}means over {over}"
+        return f"{about['faces']} {first.unit}, seed {about['seed']}; {fid}{over}"
 
     def to_dict(self) -> dict[str, Any]:
         """{"by", "attributes", "editors": [{"name", metric: number or None, ...}, best first]}."""

@@ -165,7 +165,7 @@ def test_the_search_knows_every_page_and_leads_to_its_sections(site: dict[str, R
 
 
 def test_words_that_name_a_notebook_lead_to_it(site: dict[str, Read]) -> None:
-    page = site["3_attgan/01_idea_and_networks.html"]
+    page = site["3_attgan/02_losses_and_training.html"]
     assert "../0_start/01_the_course_and_the_face_world.html" in page.links
     assert "exercises_01_exercises.html" in page.links
 

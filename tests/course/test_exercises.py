@@ -139,3 +139,19 @@ def test_a_variant_never_overwrites_the_courses_own(tmp_path, to):
     with pytest.raises(ValueError, match=r"the course's own.*(another folder|another one) for a variant"):
         exercises.build_variant(tmp_path, tmp_path / to, seed=1)
     assert solution.read_text() == "an answer"
+
+
+def test_a_learners_work_is_put_aside_and_his_own_notebooks_stay(tmp_path: Path) -> None:
+    made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    solved = nbformat.read(target, as_version=4)
+    solved.cells[1].source = solved.cells[1].source.replace("raise NotImplementedError()", "return x + x")
+    solved.cells[1].execution_count = 1
+    own = target.with_name("my_own.ipynb")
+    for mine in (target.with_name("one.mine.ipynb"), target.with_name("one.mine-2.ipynb")):
+        nbformat.write(solved, target)
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), own)
+        assert exercises.build(tmp_path) == [target]
+        assert "return x + x" in mine.read_text() and "NotImplementedError" in target.read_text()
+        assert own.exists()
+    assert exercises.build(tmp_path, check=True) == []

@@ -36,6 +36,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         validate=validate,
         validate_every=1,
         keep_best="region_psnr",
+        profile="smoke",
     )
     return tmp_path
 
@@ -54,6 +55,26 @@ def test_what_ships_is_the_best_not_the_last(run: Path) -> None:
     shipped, final = (g.averaged_networks()["decoder"].state_dict() for g in (best, last))
     assert all(torch.equal(shipped[k], kept[k]) for k in kept)
     assert not all(torch.equal(final[k], kept[k]) for k in kept)
+
+
+def test_a_smoke_run_never_takes_the_place_of_shipped_weights(run: Path, tmp_path: Path, monkeypatch) -> None:
+    from fedit_lib import papers
+
+    monkeypatch.setattr(papers, "WEIGHTS", tmp_path / "weights")
+    with pytest.raises(ValueError, match=r"a smoke run is no weight to ship.*--to FILE"):
+        runs.export(run, faces=0)
+    assert not (tmp_path / "weights").exists()
+
+
+def test_weights_of_ones_own_may_be_large(run: Path, tmp_path: Path, monkeypatch) -> None:
+    from fedit_lib import papers
+    from fedit_lib.training import weights
+
+    monkeypatch.setattr(weights, "LIMIT_MB", 0.001)
+    assert runs.export(run, to=tmp_path / "mine.safetensors", faces=0).stat().st_size > 1000
+    monkeypatch.setattr(papers, "WEIGHTS", tmp_path)
+    with pytest.raises(weights.WeightsError, match="ship with the course"):
+        runs.export(run, to=tmp_path / "ours.safetensors", faces=0)
 
 
 def test_an_exported_run_is_an_editor_with_a_receipt(run: Path, tmp_path: Path) -> None:

@@ -79,6 +79,17 @@ def test_scores_from_files_and_two_of_one_name(pair, tmp_path):
     assert sorted(board.order) == ["Weak", "Weak'"]
 
 
+def test_a_board_of_many_editors_fits_a_terminal():
+    many = [
+        made(f"S2FGAN version{i}", {"Mouth_Slightly_Open": i / 9, "Smiling": 0.75}, psnr=10.0 + i)
+        for i in range(9)
+    ]
+    text = io.StringIO()
+    Console(file=text, width=80).print(leaderboard(many).table(width=80))
+    assert "…" not in text.getvalue() and all(f"version{i}" in text.getvalue() for i in range(9))
+    assert text.getvalue().count("Leaderboard by region_psnr") >= 2 and text.getvalue().count("held-out") == 1
+
+
 def test_a_table_of_many_measures_fits_a_terminal():
     of = {"Mouth_Slightly_Open": 0.25, "Smiling": 0.75}
     filled = {
@@ -108,7 +119,7 @@ def test_the_note_says_what_is_not_of_the_shared_attributes(pair):
     pair[0]["about"]["faces"] = pair[1]["about"]["faces"] = 1000
     told = leaderboard(pair).note
     assert told.startswith("1000 held-out people, seed 0; FID over each editor's own")
-    assert told.endswith("means over 1 attributes that all share")
+    assert told.endswith("of Bangs, the one attribute that all share")
     assert max(map(len, told.replace("over 1 ", "over 13 ").splitlines())) <= 80
     assert "FID" not in leaderboard(pair, common=False).note
     assert "FID" not in leaderboard([pair[0], pair[0]]).note  # what all share is all they have
