@@ -13,7 +13,7 @@ from fedit_lib.course.checks import all_exercises
 
 ROOT = Path(__file__).resolve().parents[2]
 SOLUTIONS = sorted((ROOT / "solutions").glob("*/*.ipynb"))
-EXERCISES = sorted((ROOT / "exercises").glob("*/*.ipynb"))
+EXERCISES = sorted(p for p in (ROOT / "exercises").glob("*/*.ipynb") if ".mine" not in p.name)
 CHECK = re.compile(r"^\s*check\.(\w+)\(", re.M)
 
 
