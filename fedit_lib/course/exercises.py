@@ -17,6 +17,7 @@ import nbformat
 from fedit_lib.course.run import normalise
 from fedit_lib.data.files import atomic_write
 
+OPEN = "raise NotImplementedError()"  # what stands in the place of an answer
 POINTS = {"easy": 1, "medium": 2, "hard": 3}
 HEADING = re.compile(r"^## (\d+)\. (.+)", re.M)
 LABEL = re.compile(r"^\*(Easy|Medium|Hard), (\d+) minutes", re.M)
@@ -59,7 +60,7 @@ def generate(solution: Path, seed: int | None = None, count: int | None = None) 
 def build(root: Path, check: bool = False) -> list[Path]:
     """Write ``exercises/<series>/*.ipynb`` from ``solutions/<series>/*.ipynb``; stale ones are removed.
 
-    What somebody has worked in (it has outputs) is not lost: it goes to ``NAME.mine.ipynb``, which git ignores.
+    What somebody has worked in (it has outputs, or answers) goes to ``NAME.mine.ipynb``, which git ignores.
 
     Args:
         root: the course's folder.
@@ -80,25 +81,27 @@ def build(root: Path, check: bool = False) -> list[Path]:
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             changed.append(target)
             if not check:
-                _put_aside(target)
+                _put_aside(target, text)
                 atomic_write(target, text)
     for stale in sorted(set(exercises.glob("*/*.ipynb")) - set(wanted)):
-        if "raise NotImplementedError()" not in stale.read_text(encoding="utf-8", errors="replace"):
+        if OPEN not in stale.read_text(encoding="utf-8", errors="replace"):
             continue  # no exercise: somebody's own notebook, or one that is solved
         changed.append(stale)
         if not check:
-            _put_aside(stale)
+            _put_aside(stale, "")
             stale.unlink(missing_ok=True)
     return changed
 
 
-def _put_aside(exercise: Path) -> None:
-    """Renames a notebook that has been run to NAME.mine.ipynb, NAME.mine-2.ipynb ...; leaves any other alone."""
+def _put_aside(exercise: Path, untouched: str) -> None:
+    """Renames a notebook that was run, or holds answers, to NAME.mine.ipynb, NAME.mine-2.ipynb ...; no other."""
     try:
-        cells = json.loads(exercise.read_text(encoding="utf-8"))["cells"]
+        text = exercise.read_text(encoding="utf-8")
+        cells = json.loads(text)["cells"]
     except (OSError, ValueError, KeyError, TypeError):
         return
-    if any(cell.get("outputs") or cell.get("execution_count") for cell in cells):
+    answered = text.count(OPEN) < untouched.count(OPEN)
+    if answered or any(cell.get("outputs") or cell.get("execution_count") for cell in cells):
         names = (f"{exercise.stem}.mine{'' if n == 1 else f'-{n}'}.ipynb" for n in itertools.count(1))
         exercise.rename(next(path for path in map(exercise.with_name, names) if not path.exists()))
 

@@ -62,7 +62,7 @@ class TrueAnswer:
         self.attributes, self.size = faces.check_attributes(attributes), size
         self.people = people.to(
             "cpu"
-        )  # what is asked is weighed there; pictures go back to where they came from
+        )  # what is asked is weighed there; pictures go back where they came from
         # A target does not always say which of its changes was asked for and which follow from it (hair on a bald head
         # brings its fringe along, a fringe brings the hair). The exam tells this editor, and no other.
         self.asked: str | None = None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.files import atomic_write
-from .scores import EXTRA, METRICS, Scores, show
+from .scores import EXTRA, METRICS, Scores, pack, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,36 +109,16 @@ class Leaderboard:
         return tuple(m for m in COLUMNS if any(self.value(n, m) is not None for n in self.order))
 
     def table(self, width: int | None = None) -> Any:
-        """A row a measure and a column an editor, best first: one rich table, or as many as `width` columns ask for."""
+        """A row a measure and a column an editor, best first: one rich table, or as many as fit into `width`."""
         from rich.console import Group
 
-        if width is None:
-            return self._table(self.order, self.note)
-        free = width - max(len({**METRICS, **EXTRA}[metric][0]) for metric in self.columns) - 4
-        parts: list[list[str]] = []
-        room = 0
-        for name in self.order:
-            values = (show(metric, self.value(name, metric)) for metric in self.columns)
-            needs = max(map(len, (*name.split(), *values))) + 3
-            if not parts or needs > room:
-                parts.append([])
-                room = free
-            parts[-1].append(name)
-            room -= needs
-        return Group(*(self._table(part, self.note if part is parts[-1] else None) for part in parts))
-
-    def _table(self, names: list[str], caption: str | None) -> Any:
-        from rich.table import Table
-
-        title = f"Leaderboard by {self.by}"
-        table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
-        table.add_column("measure", no_wrap=True)
-        for name in names:
-            table.add_column("\n".join(name.split()), justify="right")
-        for metric in self.columns:
-            heading = {**METRICS, **EXTRA}[metric][0]
-            table.add_row(heading, *(show(metric, self.value(name, metric)) for name in names))
-        return table
+        rows = [{**METRICS, **EXTRA}[metric][0] for metric in self.columns]
+        columns = {name: [show(m, self.value(name, m)) for m in self.columns] for name in self.order}
+        tables = pack("measure", rows, columns, 10_000 if width is None else width)
+        for table in tables:
+            table.title = f"Leaderboard by {self.by}"
+        tables[-1].caption = self.note
+        return tables[0] if width is None else Group(*tables)
 
     @property
     def note(self) -> str:
@@ -154,9 +135,7 @@ class Leaderboard:
         # The Fréchet distance is of all of an editor's answers at once: no part of it belongs to what is shared.
         more = any(set(s.attributes) != set(self.attributes) for s in self.scores.values())
         apart = self.attributes and more and "fid" in self.columns
-        fid = (
-            "FID over each editor's own attributes,\n" if apart else ""
-        )  # a line more, which fits a terminal
+        fid = "FID over each editor's own attributes,\n" if apart else ""  # two lines fit a terminal
         return f"{about['faces']} {first.unit}, seed {about['seed']}; {fid}{over}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -200,23 +179,14 @@ class Leaderboard:
         for axis, metric in zip(axes, chosen, strict=False):
             heading, _, better = {**METRICS, **EXTRA}[metric]
             values = [self.value(name, metric) for name in self.order]
-            known = [v for v in values if v is not None]
-            if (
-                "psnr" in metric and min(known, default=60.0) < 60.0
-            ):  # a perfect answer's 60 dB would dwarf all others
-                edge = 1.25 * max(v for v in known if v < 60.0)
-                drawn = [min(v or 0.0, edge) for v in values]
-            else:
-                drawn = [v or 0.0 for v in values]
+            # A perfect answer's 60 dB would dwarf all others: its bar goes over the edge.
+            others = [v for v in values if v is not None and v < 60.0]
+            edge = 1.25 * max(others) if "psnr" in metric and others else math.inf
+            drawn = [min(v or 0.0, edge) for v in values]
             axis.barh(range(len(values)), drawn, color="#4c78a8", height=0.65)
             for i, (value, end) in enumerate(zip(values, drawn, strict=True)):
-                axis.text(
-                    end,
-                    i,
-                    (" " if end == (value or 0.0) else " > ") + show(metric, value),
-                    va="center",
-                    fontsize=8,
-                )
+                cut = "" if end == (value or 0.0) else "> "
+                axis.text(end, i, f" {cut}{show(metric, value)}", va="center", fontsize=8)
             if metric == "region_psnr":  # the bar to beat
                 floor = self.value(self.order[0], "region_psnr_of_doing_nothing")
                 if floor is not None:

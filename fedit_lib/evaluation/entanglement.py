@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import faces
+from ..papers.editor import device_of
 from .oracle import Oracle, load_oracle
 from .protocol import check_answer
 
@@ -80,7 +81,7 @@ def side_effects(
     faces.check_attributes(asked, names)
     seen = tuple(oracle.attributes if seen is None else seen)
     oracle.columns(seen)
-    size, device = int(getattr(editor, "size", 64)), torch.device(getattr(editor, "device", None) or "cpu")
+    size, device = int(getattr(editor, "size", 64)), device_of(editor)
     labels = people.labels(names)
 
     def read(pictures: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from .. import faces as world
+from ..papers.editor import device_of
 from . import metrics
 from .baselines import TrueAnswer
 from .exam import Exam, PhotoExam, Question, exam, terciles
@@ -465,7 +466,7 @@ def _introduce(
         names,
         asked,
         int(getattr(editor, "size", 64)),
-        torch.device(getattr(editor, "device", None) or "cpu"),
+        device_of(editor),
     )
 
 

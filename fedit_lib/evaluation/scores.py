@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,27 +139,11 @@ class Scores(dict):
         columns = [
             m for m in (*METRICS, *EXTRA) if isinstance(self.get(m), dict) and self[m]["per_attribute"]
         ]
-        free = 80 - max(map(len, ("attribute", *self.attributes))) - 4  # no table is wider than a terminal
-        groups: list[list[tuple[str, ...]]] = []
-        room = 0
-        for metric in columns:
-            values = (show(metric, self[metric]["per_attribute"].get(name)) for name in self.attributes)
-            column = (metric.replace("_", "\n"), *values)
-            width = max(map(len, (*column[0].split(), *column[1:]))) + 3
-            if width > room:
-                groups.append([])
-                room = free
-            groups[-1].append(column)
-            room -= width
-        tables = [whole]
-        for group in groups:
-            tables.append(Table())
-            tables[-1].add_column("attribute", no_wrap=True)
-            for heading, *_ in group:
-                tables[-1].add_column(heading, justify="right")
-            for row in zip(self.attributes, *(values for _, *values in group), strict=True):
-                tables[-1].add_row(*row)
-        return Group(*tables)
+        texts = {
+            m.replace("_", " "): [show(m, self[m]["per_attribute"].get(name)) for name in self.attributes]
+            for m in columns
+        }
+        return Group(whole, *pack("attribute", self.attributes, texts))
 
     def __repr__(self) -> str:
         parts = [
@@ -166,6 +151,32 @@ class Scores(dict):
             for m in ("accuracy", "preservation", "region_psnr", "reconstruction_psnr")
         ]
         return f"Scores({self.name}, {', '.join(parts)})"
+
+
+def pack(
+    corner: str, rows: Sequence[str], columns: Mapping[str, Sequence[str]], width: int = 80
+) -> list[Any]:
+    """Columns (heading -> a text a row) as rich tables, each with the rows' names and none wider than `width`."""
+    from rich.table import Table
+
+    groups: list[list[str]] = []
+    room = 0
+    for heading, texts in columns.items():
+        needs = max(map(len, (*heading.split(), *texts))) + 3
+        if not groups or needs > room:
+            groups.append([])
+            room = width - max(map(len, (corner, *rows))) - 4
+        groups[-1].append(heading)
+        room -= needs
+    tables = []
+    for group in groups:
+        tables.append(Table(title_justify="left", caption_justify="left"))
+        tables[-1].add_column(corner, no_wrap=True)
+        for heading in group:  # a word a line: rich would rather cut short than break
+            tables[-1].add_column("\n".join(heading.split()), justify="right")
+        for row in zip(rows, *(columns[heading] for heading in group), strict=True):
+            tables[-1].add_row(*row)
+    return tables
 
 
 def show(metric: str, value: float | None) -> str:

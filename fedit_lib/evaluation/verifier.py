@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import faces as world
+from ..papers.editor import device_of
 from .exam import draw
 
 CHUNK = 125  # pictures edited or embedded at a time
@@ -108,14 +109,13 @@ def edited_copies(editor: Any, people: world.People, attributes: Sequence[str]) 
     names = tuple(editor.attributes)
     world.check_attributes(attributes, names)
     images, labels = draw(people, editor.size), people.labels(names)
-    device = torch.device(getattr(editor, "device", None) or "cpu")  # where `evaluate` asks it too
     copies = []
     for attribute in attributes:
         target = flipped(people, attribute).labels(names)
         for i in range(0, len(images), CHUNK):
             part = slice(i, i + CHUNK)
             question = world.to_float(images[part]), labels[part], target[part]
-            edited = editor.edit(*(tensor.to(device) for tensor in question))
+            edited = editor.edit(*(tensor.to(device_of(editor)) for tensor in question))
             copies.append(world.to_uint8(edited).cpu())
     return torch.cat(copies)
 

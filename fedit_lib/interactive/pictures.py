@@ -18,6 +18,7 @@ from torch import Tensor
 from fedit_lib import faces
 from fedit_lib.data import check_images, check_labels
 from fedit_lib.faces import HIDDEN_BY, check_attributes, rivals, to_uint8, without_hidden
+from fedit_lib.papers.editor import device_of
 
 __all__ = ["difference", "encode", "sheet", "side_by_side", "strip", "to_pil"]
 
@@ -143,11 +144,6 @@ def strip(
     named = [f"{s:g}" for s in strengths]
     title = f"{readable(attribute)}: {getattr(editor, 'name', type(editor).__name__)}"
     return table(rows, ["input", *named], heads if len(rows) > 1 else None, scale, title=title)
-
-
-def device_of(editor: Any) -> torch.device:
-    """Where an editor is asked: on its own device if it names one, as `evaluate` asks: so it need not move data."""
-    return torch.device(getattr(editor, "device", None) or "cpu")
 
 
 def ask(editor: Any, method: str, *tensors: Tensor) -> Tensor | None:

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from fedit_lib import faces
 from fedit_lib.data import check_images
+from fedit_lib.papers.editor import device_of
 
 from .base import STYLE, WithSliders, check_range, name_of
 from .pictures import (
@@ -32,7 +33,6 @@ from .pictures import (
     asked,
     attribute_index,
     beside,
-    device_of,
     encode,
     ladder,
     readable,

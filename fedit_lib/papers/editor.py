@@ -168,6 +168,11 @@ class InTurnEditor(Editor):
         raise NotImplementedError
 
 
+def device_of(editor: Any) -> torch.device:
+    """Where an editor, somebody's own too, is asked: on the device that it names, so that it need not move data."""
+    return torch.device(getattr(editor, "device", None) or "cpu")
+
+
 def check_target(target: Tensor, attributes: Sequence[str], batch: int) -> None:
     """Raise TypeError or ValueError unless target is a floating (batch, n) tensor of strengths in [-1, 2]."""
     if not isinstance(target, Tensor):

@@ -285,10 +285,11 @@ class SaGAN(Game):
         """Who moves now, and lambda_2 now: before `warmup` the critic alone; lambda_2 rises until `ramp`."""
         self.warming = progress < self.warmup
         self.turns = ("critic",) * self.critic_moves + (() if self.warming else ("generator",))
-        rise = 0.0 if progress < self.ramp else 1.0
-        if self.warmup < self.ramp and progress < self.ramp:
-            rise = (progress - self.warmup) / (self.ramp - self.warmup)
-        self.lambda_2_now = self.lambda_2 * max(rise, 0.0)
+        if progress >= self.ramp:
+            rise = 1.0
+        else:
+            rise = 0.0 if self.warming else (progress - self.warmup) / (self.ramp - self.warmup)
+        self.lambda_2_now = self.lambda_2 * rise
 
     def players(self) -> list[Player]:
         painters, betas = tuple(self.inference_networks().values()), (0.5, 0.999)

@@ -81,9 +81,8 @@ class Run:
         }
         self.facts = {**facts, "processes": fabric.world_size, "resumes": 0, "best": None}
         self.started, self.seconds_before = time.perf_counter(), 0.0
-        self.commit = (
-            support.commit() if self.writes else None
-        )  # now: the checkout may move on while this code runs
+        # now: the checkout may move on while this code runs
+        self.commit = support.commit() if self.writes else None
         self.lock: support.FolderLock | None = None
 
     @property
