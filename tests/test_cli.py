@@ -261,6 +261,94 @@ def test_what_an_editor_of_ones_own_lacks_is_named(tmp_path: Path, body: str, na
     assert code == 2 and text.startswith("fedit: ") and named in text
 
 
+LINES = """
+import torch
+class Own:
+    attributes = ("Smiling",)
+    def __init__(self): {0}
+    def edit(self, images, labels, target): {1}
+    def reconstruct(self, images, labels): {2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("bodies", "named"),
+    [
+        (("self.", "...", "..."), "own.py:Own: line 5: SyntaxError: invalid syntax"),
+        (
+            ("import no_such", "...", "..."),
+            "line 5, in __init__: ModuleNotFoundError: No module named 'no_such'",
+        ),
+        (("self.edit(1)", "...", "..."), "line 5, in __init__: TypeError: Own.edit() missing 2"),
+        (("...", "return self.net(images)", "..."), "line 6, in edit: AttributeError: 'Own' object has no"),
+        (("...", "return torch.cat(3)", "..."), "line 6, in edit: TypeError: cat(): argument 'tensors'"),
+        (
+            ("...", "return images", "raise NotImplementedError"),
+            "line 7, in reconstruct: NotImplementedError (",
+        ),
+        (("...", "raise SystemExit(0)", "..."), "line 6, in edit: SystemExit: 0"),
+    ],
+)
+@pytest.mark.parametrize("command", [["evaluate"], ["leaderboard", "--add"]])
+def test_an_error_in_an_editor_of_ones_own_is_named_with_its_line(
+    tmp_path: Path, command: list[str], bodies: tuple[str, ...], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(papers, "EDITORS", ())
+    file = tmp_path / "own.py"
+    file.write_text(LINES.format(*bodies))
+    words = [*command, f"{file}:Own", "--faces", 2]
+    code, text = fedit(*words)
+    said = text[text.index("fedit: ") :]  # behind what is left of a progress bar
+    assert code == 2 and said.startswith(f"fedit: {file}:Own: line ") and named in said, text
+    assert "--debug" in said and "Traceback" not in said
+    with pytest.raises(ValueError, match=r"own\.py:Own") as error:
+        fedit("--debug", *words)
+    assert type(error.value.__cause__).__name__ in named
+
+
+def test_an_error_while_an_editors_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "its_helper.py").write_text("\n\nnet = None.shape\n")
+    (tmp_path / "its_owner.py").write_text("import no_such_package\n")
+    (tmp_path / "its_user.py").write_text("import its_helper\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    absent = "line 1: ModuleNotFoundError: No module named 'no_such_package'"
+    helper = "its_helper.py, line 3: AttributeError: 'NoneType' object has no attribute 'shape'"
+    for name, named in (
+        ("its_owner.py:Own", absent),
+        ("its_owner:Own", absent),
+        ("its_user.py:Own", helper),
+    ):
+        code, text = fedit("evaluate", name, "--faces", 2)
+        assert code == 2 and text.startswith(f"fedit: {name}: {named}"), text
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        ("edit(self, images, target)", "takes (self, images, target) (line 3)"),
+        ("edit(images, labels, target)", "takes (images, labels, target) (line 3)"),
+        ("edit(self, images, labels, target, strength)", "labels, target, strength) (line 3)"),
+    ],
+)
+def test_an_edit_that_takes_other_arguments_is_named_at_once(tmp_path: Path, edit: str, named: str) -> None:
+    body = f"    attributes = ('Smiling',)\n    def {edit}: ...\n    def reconstruct(self, images, labels): ...\n"
+    (tmp_path / "own.py").write_text(f"class Own:\n{body}")
+    code, text = fedit("evaluate", f"{tmp_path / 'own.py'}:Own")
+    wanted = "own.py:Own: Own.edit must take (self, images, labels, target), but "
+    assert code == 2 and wanted in text and named in text, text
+
+
+def test_an_error_in_the_last_thing_asked_comes_before_the_whole_exam(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    (tmp_path / "own.py").write_text(
+        LINES.format("...", f"open({str(seen)!r}, 'a').write(f'{{len(images)}} '); return images", "return 3")
+    )
+    code, text = fedit("evaluate", f"{tmp_path / 'own.py'}:Own", "--faces", 300)
+    assert code == 2 and "Own.reconstruct must return a tensor (2, 3, 64, 64)" in text
+    assert set(seen.read_text().split()) == {"2"}
+
+
 def test_a_receipts_scores_are_used_only_for_the_same_exam() -> None:
     class Shipped:
         receipt = {"scores": {"about": {"faces": 1000, "seed": 0}, "fid": 1.0}}  # noqa: RUF012

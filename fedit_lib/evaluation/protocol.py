@@ -8,6 +8,7 @@ true answer: what needs one is None there, and the oracle has to be one that lea
 from __future__ import annotations
 
 import contextlib
+import inspect
 import statistics
 import time
 import warnings
@@ -32,6 +33,11 @@ from .scores import EXTRA, METRICS, Scores
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a slider
 CHUNK = 125  # pictures edited at a time
 PROBE_FROM = 100  # people that an exam needs for its probe of an editor's code
+ARGUMENTS = {
+    "edit": ("images", "labels", "target"),
+    "reconstruct": ("images", "labels"),
+    "attention": ("images", "labels", "target"),
+}
 BY_TONE = ("accuracy", "preservation", "region_psnr", "region_psnr_of_doing_nothing", "reconstruction_psnr")
 
 
@@ -430,7 +436,8 @@ def check_editor(editor: Any, known: Sequence[str] = world.ATTRIBUTES) -> tuple[
     """The attributes of anything that can be examined; `known` are those that there are.
 
     Raises:
-        ValueError: it lacks a method or its attributes; which is said.
+        ValueError: it lacks a method or its attributes, or a method takes other arguments than `ARGUMENTS`; which is
+            said.
         faces.UnknownAttribute: an attribute is none of the known ones.
     """
     for method in ("edit", "reconstruct"):
@@ -438,12 +445,33 @@ def check_editor(editor: Any, known: Sequence[str] = world.ATTRIBUTES) -> tuple[
             raise ValueError(
                 f"{type(editor).__name__} has no method {method}: an editor needs attributes, edit, reconstruct"
             )
+    for method in ARGUMENTS:
+        if callable(given := getattr(editor, method, None)):
+            _check_arguments(f"{type(editor).__name__}.{method}", given, ARGUMENTS[method])
     names = getattr(editor, "attributes", None)
     if isinstance(names, str) or not isinstance(names, Sequence) or not names:
         raise ValueError(
             f"{type(editor).__name__}.attributes must list the names that it edits, not be {names!r}"
         )
     return world.check_attributes(names, known)
+
+
+def _check_arguments(who: str, method: Any, wanted: tuple[str, ...]) -> None:
+    """Raise ValueError, with what it takes and the line, unless a method can be called with these, in this order."""
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):  # of what is no Python function nothing is known
+        return
+    try:
+        signature.bind(*wanted)
+    except TypeError:
+        function = method
+        if inspect.ismethod(method):
+            function, wanted = method.__func__, ("self", *wanted)
+        takes = ", ".join(inspect.signature(function).parameters)
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        line = f" (line {code.co_firstlineno})" if code else ""
+        raise ValueError(f"{who} must take ({', '.join(wanted)}), but takes ({takes}){line}") from None
 
 
 def _introduce(
