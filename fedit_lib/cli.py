@@ -317,6 +317,22 @@ def exercises_nbgrader(
     typer.echo(f"wrote {len(made) - 1} assignments and {made[-1].name} to {to}")
 
 
+@exercises_app.command("handout")
+def exercises_handout(
+    to: Annotated[Path, typer.Option(help="A new folder, for learners.")],
+    seed: Annotated[int | None, typer.Option(help="A variant for one class.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
+) -> None:
+    """Write the course for learners: what git tracks, without solutions, the questions' answers and tests."""
+    from fedit_lib.course import exercises
+    from fedit_lib.course.paths import course_root
+
+    if count is not None and seed is None:
+        raise ValueError("--count chooses the exercises of a variant: give its --seed too")
+    made = exercises.handout(course_root(), to, seed, count)
+    typer.echo(f"wrote {len(made)} files to {to}: no solutions in it; learners run `make lab` there")
+
+
 @app.command()
 def doctor(json_file: Json = None) -> None:
     """Look at this machine: kernel, widgets, torch, GPU, weights, data. Each fault with its fix."""

@@ -1,14 +1,18 @@
 """Exercises from solutions: the answers taken out by nbgrader's own preprocessors, nothing else changed.
 
-For teachers: variants by seed, so that two classes differ, and the solutions as nbgrader's source.
+For teachers: variants by seed, so that two classes differ, the solutions as nbgrader's source, and the course without
+its answers.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,33 @@ HEADING = re.compile(r"^## (\d+)\. (.+)", re.M)
 LABEL = re.compile(r"^\*(Easy|Medium|Hard), (\d+) minutes", re.M)
 CHECK = re.compile(r"^check\.(\w+)\((.*)\)$", re.M)
 COUNTS = "zero one two three four five six seven eight nine".split()
+
+# What a hand-out lacks: the answers, and what serves only those who teach or change the course.
+KEPT_BACK = (
+    "solutions/", "docs/question_bank_answers.md", "TEACHING.md",
+    "tests/", "CONTRIBUTING.md", ".ci/", ".pre-commit-config.yaml",
+)  # fmt: skip
+# Words that would lead a hand-out's reader to what is not there: file -> (words, what stands instead). A blank is any
+# white space.
+WORDS = {
+    "README.md": (
+        (r"make test [^\n]*\n", ""),
+        (r" `make exercises` writes `exercises/` from `solutions/`;", ""),
+        (r", the tests about ten", ""),
+        (r" \(answers in `solutions/`\)", ""),
+        (r" Teachers find [^.]* \[TEACHING\.md\]\(TEACHING\.md\)\.", ""),
+        (r" To change it: \[CONTRIBUTING\.md\]\(CONTRIBUTING\.md\)\.", ""),
+    ),
+    "Makefile": (
+        (r"\t@echo \"make (?:test|exercises) [^\n]*\n", ""),
+        (r"(?m)(?:^# [^\n]*\n)?^(?:test|exercises): [^\n]*\n(?:\t[^\n]*\n)+\n", ""),
+        (r" test(?= course)", ""),
+        (r" exercises(?= figures)", ""),
+    ),
+    "notebooks/7_compare/04_your_own_model.ipynb": (
+        (r"`CONTRIBUTING\.md` says", "`CONTRIBUTING.md` of the full repository says"),
+    ),
+}  # fmt: skip
 
 
 def generate(solution: Path, seed: int | None = None, count: int | None = None) -> str:
@@ -68,13 +99,12 @@ def build(root: Path, check: bool = False) -> list[Path]:
 
     Returns:
         The exercises that changed (or would).
+
+    Raises:
+        ValueError: there are no solutions (a hand-out has none): without them every exercise would be a stale one.
     """
-    solutions, exercises = root / "solutions", root / "exercises"
-    wanted = {
-        exercises / path.relative_to(solutions): path
-        for path in sorted(solutions.glob("*/*.ipynb"))
-        if ".ipynb_checkpoints" not in path.parts
-    }
+    exercises = root / "exercises"
+    wanted = {exercises / path.relative_to(root / "solutions"): path for path in _solutions(root)}
     changed = []
     for target, solution in wanted.items():
         text = generate(solution)
@@ -116,14 +146,7 @@ def build_variant(root: Path, to: Path, seed: int, count: int | None = None) -> 
         ValueError: ``to`` is the course's folder, or lies in its exercises/, solutions/ or notebooks/; or a series has
             fewer than ``count``.
     """
-    target, own = Path(to).resolve(), root.resolve()
-    for name in ("exercises", "solutions", "notebooks"):
-        if target.is_relative_to((root / name).resolve()):
-            raise ValueError(f"{name}/ holds the course's own: give another folder for a variant")
-    if target == own:
-        raise ValueError(
-            f"{own} is the course's own folder: give another one for a variant, such as build/variant"
-        )
+    _not_the_courses_own(root, to, "a variant")
     made = {Path(to) / path.relative_to(root / "solutions"): path for path in _solutions(root)}
     texts = {target: generate(path, seed, count) for target, path in made.items()}
     for target, text in texts.items():
@@ -200,11 +223,91 @@ def build_nbgrader(root: Path, to: Path, seed: int | None = None, count: int | N
     return list(texts)
 
 
+def handout(root: Path, to: Path, seed: int | None = None, count: int | None = None) -> list[Path]:
+    """Write the course for learners to ``to``: the files that git tracks, as they lie there, without `KEPT_BACK`.
+
+    Exercises are generated and not copied, so that what somebody has worked in does not go along. README and Makefile
+    lose the words for what is not there. ``fedit_lib/course/checks`` goes along: each check holds an answer.
+
+    Args:
+        seed, count: of a `variant`; None is the course's own.
+
+    Returns:
+        All that was written; on any error nothing is.
+
+    Raises:
+        ValueError: ``to`` is the course's own or not an empty folder; there are no solutions; or git does not say which
+            files belong to the course.
+        FileNotFoundError: a file of the course is missing.
+    """
+    _not_the_courses_own(root, to, "a hand-out")
+    target = Path(to).resolve()
+    if target.exists() and (target == Path.cwd() or not target.is_dir() or any(target.iterdir())):
+        raise ValueError(f"{to} is there already: give a new folder for a hand-out, or an empty one")
+    texts = {
+        f"exercises/{path.relative_to(root / 'solutions').as_posix()}": generate(path, seed, count)
+        for path in _solutions(root)
+    }
+    copied = [name for name in _tracked(root) if not name.startswith((*KEPT_BACK, "exercises/"))]
+    for name in copied:
+        if not (root / name).is_file():
+            raise FileNotFoundError(
+                f"{name} is missing: `git restore {name}` brings it back, `git rm {name}` takes it out of the course"
+            )
+    for name in set(copied) & set(WORDS):
+        texts[name] = (root / name).read_text(encoding="utf-8")
+        for words, instead in WORDS[name]:
+            texts[name] = re.sub(words.replace(" ", r"\s+"), instead, texts[name])
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        for name in sorted({*copied, *texts}):
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            if name in texts:
+                (part / name).write_text(texts[name], encoding="utf-8")
+            else:
+                shutil.copy(root / name, part / name)
+        os.replace(part, target)  # an empty folder gives way
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return [Path(to) / name for name in sorted({*copied, *texts})]
+
+
+def _tracked(root: Path) -> list[str]:
+    """The files of the course by git's index, as paths from ``root``."""
+    try:
+        ran = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True)
+        names = ran.stdout.split("\0")[:-1]
+        said = "" if "pyproject.toml" in names else "it knows no pyproject.toml there"
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = ((getattr(error, "stderr", "") or str(error)).strip().splitlines() or ["it failed"])[-1]
+    if said:
+        raise ValueError(
+            f"a hand-out is made in a clone: git does not say which files of {root} are the course's ({said})"
+        )
+    return names
+
+
+def _not_the_courses_own(root: Path, to: Path, what: str) -> None:
+    target, own = Path(to).resolve(), root.resolve()
+    for name in ("exercises", "solutions", "notebooks"):
+        if target.is_relative_to((root / name).resolve()):
+            raise ValueError(f"{name}/ holds the course's own: give another folder for {what}")
+    if target == own:
+        raise ValueError(
+            f"{own} is the course's own folder: give another one for {what}, such as build/handout"
+        )
+
+
 def _solutions(root: Path) -> list[Path]:
     every = sorted((root / "solutions").glob("*/*.ipynb"))
-    if not every:
-        raise ValueError(f"there are no solutions in {root / 'solutions'}")
-    return [path for path in every if ".ipynb_checkpoints" not in path.parts]
+    found = [path for path in every if ".ipynb_checkpoints" not in path.parts]
+    if not found:
+        raise ValueError(
+            f"there are no solutions in {root / 'solutions'}, from which exercises are made: "
+            "a learner's copy of the course has none, the exercises in it are ready"
+        )
+    return found
 
 
 def _parts(cells: list[Any]) -> tuple[list[Any], dict[int, list[Any]], list[Any]]:

@@ -60,8 +60,21 @@ def test_building_twice_changes_nothing_and_check_sees_what_would(tmp_path: Path
     assert target.read_text() == "edited by hand", "--check must change nothing"
     exercises.build(tmp_path)
     assert target.read_bytes() == before
-    solution.unlink()
-    assert exercises.build(tmp_path) == [target] and not target.exists()
+    solution.rename(solution.with_name("two.ipynb"))
+    other = target.with_name("two.ipynb")
+    assert exercises.build(tmp_path) == [other, target] and other.exists() and not target.exists()
+
+
+def test_without_solutions_no_exercise_is_called_stale_or_removed(tmp_path: Path) -> None:
+    """A learner's copy has none: every exercise would go."""
+    solution = made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    for gone in (solution, solution.parent, solution.parents[1]):
+        gone.unlink() if gone.is_file() else gone.rmdir()
+        for check in (True, False):
+            with pytest.raises(ValueError, match=r"there are no solutions .* the exercises in it are ready"):
+                exercises.build(tmp_path, check=check)
+    assert target.exists()
 
 
 def test_a_solution_without_an_answer_or_with_an_open_marker_is_named(tmp_path: Path) -> None:
