@@ -65,16 +65,16 @@ def average_precision(attention: Tensor, region: Tensor) -> Tensor:
     AP = sum over thresholds of (R_k - R_{k-1}) P_k, equal values being one threshold: so a constant map scores the
     region's share of the picture. NaN where a region is empty.
     """
-    scores, order = attention.flatten(1).sort(1, descending=True)
-    hit = region.flatten(1).gather(1, order).double()
+    scores, order = attention.flatten(1).cpu().sort(1, descending=True)  # Apple's GPUs have no float64
+    hit = region.flatten(1).cpu().gather(1, order).double()
     n = scores.shape[1]
-    rank = torch.arange(n, device=scores.device)
+    rank = torch.arange(n)
     # A pixel counts with the precision at the last pixel of the same score.
     last = torch.ones_like(scores, dtype=torch.bool)
     last[:, :-1] = scores[:, :-1] != scores[:, 1:]
     end = torch.where(last, rank, n).flip(1).cummin(1).values.flip(1)
     precision = (hit.cumsum(1) / (rank + 1)).gather(1, end)
-    return ((hit * precision).sum(1) / hit.sum(1)).float()
+    return ((hit * precision).sum(1) / hit.sum(1)).float().to(attention.device)
 
 
 def intersection_over_union(attention: Tensor, region: Tensor, threshold: float = 0.1) -> Tensor:
@@ -99,7 +99,10 @@ def rank_correlation(positions: Tensor, measured: Tensor) -> Tensor:
         raise ValueError(
             f"positions (P,) and measured (B, P), P at least 2, not {_s(positions)} and {_s(measured)}"
         )
-    x, y = ranks(positions.double().unsqueeze(0)), ranks(measured.double())
+    x, y = (
+        ranks(positions.cpu().double().unsqueeze(0)),
+        ranks(measured.cpu().double()),
+    )  # no float64 on Apple's GPUs
     x, y = x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True)
     scale = (x.square().sum(1) * y.square().sum(1)).sqrt()
-    return torch.where(scale > 0, (x * y).sum(1) / scale.clamp_min(1e-12), 0.0).float()
+    return torch.where(scale > 0, (x * y).sum(1) / scale.clamp_min(1e-12), 0.0).float().to(measured.device)

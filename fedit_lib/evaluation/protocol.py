@@ -103,7 +103,9 @@ def evaluate(
     _warn_of_editor(editor, test)
     judges = [judge.to(device) for judge in (oracle, oracle_b) if judge is not None]
     desk = Desk(editor, names, test, device, judges)
-    fid = _fid(GivenFeatures(oracle.net.num_features)).to(device)
+    fid = _fid(
+        GivenFeatures(oracle.net.num_features)
+    )  # on the CPU: its sums are float64, which Apple's GPUs lack
     inception = None if inception_weights is None else _inception(inception_weights).to(device)
 
     per_person: dict[str, dict[str, Tensor]] = {}
@@ -270,7 +272,7 @@ class Desk:
                 seen, _, features = judge.read(world.to_float(shown))
                 row[name] = (seen[:, judge.columns([question.attribute])[0]] == wanted).float()
                 if name == "accuracy":
-                    fid.update(features, real=False)
+                    fid.update(features.cpu(), real=False)
                 if name == "accuracy" and others:
                     kept = seen[:, judge.columns([self.names[i] for i in others])] == goal[:, others]
                     row["preservation"] = kept.float().mean(1)
@@ -279,7 +281,7 @@ class Desk:
                 row["mask_ap"] = metrics.average_precision(attention, region)
                 row["mask_iou"] = metrics.intersection_over_union(attention, region)
             real = truth if known else source  # without a true answer: the photographs as they are
-            fid.update(self.judges[0].read(world.to_float(real)).features, real=True)
+            fid.update(self.judges[0].read(world.to_float(real)).features.cpu(), real=True)
             if inception is not None:
                 inception.update(real, real=True)
                 inception.update(shown, real=False)

@@ -85,6 +85,8 @@ def compute(func, args, kwargs):
     made = func(*inner_args, **inner_kwargs)
     if not goes:
         return made
+    if any(isinstance(t, Tensor) and t.dtype == torch.float64 for t in tree_leaves(made)):
+        raise TypeError(f"{func}: float64, which Apple's GPUs lack")
     made = tree_map(lambda t: There(t) if isinstance(t, Tensor) else t, made)
     return return_and_correct_aliasing(func, args, kwargs, made) if there else made
 

@@ -219,10 +219,10 @@ def expect_close(
 def _is_close(value: Any, expected: Any, rtol: float, atol: float) -> bool:
     if isinstance(value, Tensor) or isinstance(expected, Tensor):
         try:
-            value = torch.as_tensor(value).detach().double().cpu()
+            value = torch.as_tensor(value).detach().cpu().double()
         except (TypeError, ValueError, RuntimeError):
             return False
-        expected = torch.as_tensor(expected).detach().double().cpu()
+        expected = torch.as_tensor(expected).detach().cpu().double()
         return value.shape == expected.shape and torch.allclose(value, expected, rtol=rtol, atol=atol)
     if isinstance(expected, float) or isinstance(value, float):
         try:
