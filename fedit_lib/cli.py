@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +16,15 @@ from typer.core import TyperGroup
 
 
 class _ClearErrors(TyperGroup):
-    """An error of the library is one clear line and exit code 2; a traceback only with --debug."""
+    """An error of the library is one clear line and exit code 2; a traceback only with --debug.
+
+    So is a warning, without the line of source code that Python shows beside it.
+    """
 
     def invoke(self, ctx: Any) -> Any:
+        formatted = warnings.formatwarning
+        if not ctx.params.get("debug"):
+            warnings.formatwarning = lambda message, *where, **line: f"fedit: warning: {message}\n"
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -30,6 +37,20 @@ class _ClearErrors(TyperGroup):
             text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
             typer.secho(f"fedit: {text or type(error).__name__}", fg="red", err=True)
             raise typer.Exit(2) from error
+        finally:
+            warnings.formatwarning = formatted
+
+
+def _writable(param: typer.CallbackParam, path: Path | None) -> Path | None:
+    """A file to be written at the end of a command is looked at before its beginning."""
+    if path is not None:
+        from fedit_lib.data.files import check_writable
+
+        try:
+            check_writable(path)
+        except OSError as error:
+            raise ValueError(f"{param.opts[0]}: {error}") from error
+    return path
 
 
 _SETTINGS: dict[str, Any] = {
@@ -49,7 +70,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Source = Annotated[str, typer.Option(help="procedural, celeba or folder.")]
 Root = Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the numbers to this file too.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", callback=_writable, help="Write the numbers to this file too.")
+]
+PROFILES = (
+    "smoke",
+    "laptop",
+    "paper",
+)  # the same everywhere; the oracle and a paper may lack one, and say so
 
 
 @app.callback()
@@ -118,9 +146,10 @@ def export(
         list[Path], typer.Argument(help="Run folder of `fedit train`; several, one an attribute, are joined.")
     ],
     to: Annotated[
-        Path | None, typer.Option(help="Weight file; default fedit_lib/weights/NAME.safetensors.")
+        Path | None,
+        typer.Option(callback=_writable, help="Weight file; default fedit_lib/weights/NAME.safetensors."),
     ] = None,
-    faces: Annotated[int, typer.Option(help="People to score on; 0 scores nothing.")] = 1000,
+    faces: Annotated[int, typer.Option(min=0, help="People to score on; 0 scores nothing.")] = 1000,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -187,7 +216,9 @@ def leaderboard(
     seed: Seed = 0,
     device: Device = "auto",
     json_file: Json = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw it to this PNG, SVG or PDF.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(callback=_writable, help="Draw it to this PNG, SVG or PDF.")
+    ] = None,
 ) -> None:
     """All shipped editors, the floor (nothing) and the ceiling (truth), and your own."""
     from fedit_lib.course import editors
@@ -222,6 +253,8 @@ def course_run(
     if not found:
         raise ValueError(f"there are no notebooks in {root / 'notebooks'}")
     parameters = {"profile": profile, "device": device, "seed": seed} | dict(map(_parameter, parameter or ()))
+    if parameters["profile"] not in PROFILES:
+        raise ValueError(f"there is no profile {parameters['profile']!r}; there are: {', '.join(PROFILES)}")
     out = out or root / "build" / "course" / profile
     try:
         results = run.run(found, parameters, root=root, out=out, resume=resume, html=html, report=typer.echo)
@@ -383,7 +416,9 @@ def lab(ctx: typer.Context) -> None:
 @data_app.command("celeba")
 def data_celeba(
     root: Annotated[Path, typer.Option(help="Folder that holds celeba/.")] = Path("data"),
-    size: Annotated[int, typer.Option(min=8, max=1024, help="Pixels a side.")] = 128,
+    size: Annotated[
+        int, typer.Option(min=8, max=1024, help="Pixels a side; the laptop profile trains at 64.")
+    ] = 64,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "train",
 ) -> None:
     """Check your own copy of CelebA and write its cache (once; it is memory-mapped afterwards)."""

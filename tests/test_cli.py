@@ -69,14 +69,27 @@ def test_help_does_not_wait_for_torch() -> None:
         (["export", "no/such/run"], "run.json"),
         (["export", "no/such/run", "nor/this"], "run.json"),
         (["course", "run", "-p", "epochs"], "NAME=VALUE"),
+        (["course", "run", "--profile", "big"], "there is no profile 'big'; there are: smoke, laptop, paper"),
+        (["course", "run", "-p", "profile=big"], "there are: smoke, laptop, paper"),
+        (["train", "attgan", "--profile", "smoke", "--root", "photos"], "--source (source=) too, celeba or"),
+        (["train", "oracle", "--profile", "smoke", "--root", "photos"], "--source (source=) too, celeba or"),
+        (["train", "attgan", "--profile", "smoke", "--out", "file"], "file is a file: name a folder"),
+        (["train", "oracle", "--profile", "smoke", "--out", "file"], "file is a file: name a folder"),
+        (["evaluate", "nothing", "--json", "."], "--json: . is a folder: name a file in it"),
+        (["leaderboard", "--json", "file/x"], "file is a file, not a folder"),
+        (["leaderboard", "--plot", "."], "--plot: . is a folder"),
+        (["bench", "--json", "."], "--json: . is a folder"),
+        (["doctor", "--json", "."], "--json: . is a folder"),
+        (["export", "run", "--to", "."], "--to: . is a folder"),
     ],
 )
 def test_an_error_is_one_line_with_the_fix_and_exit_code_2(
     words: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if words[0] == "train":
+    if words[0] == "train" and "--out" not in words:
         words = [*words, "--out", str(tmp_path / "run")]
     monkeypatch.chdir(tmp_path)  # where no data/ lies
+    (tmp_path / "file").touch()
     if words[0] == "course":
         (tmp_path / "notebooks").mkdir()
         (tmp_path / "pyproject.toml").touch()
@@ -84,6 +97,25 @@ def test_an_error_is_one_line_with_the_fix_and_exit_code_2(
     code, text = fedit(*words)
     assert code == 2, text
     assert text.startswith("fedit: ") and named in text and "Traceback" not in text
+
+
+def test_a_number_of_faces_to_export_with_is_not_negative() -> None:
+    code, text = fedit("export", "no/such/run", "--faces", -4)
+    assert code == 2 and "--faces" in text and "greater than or equal to 0" in text
+
+
+def test_a_warning_is_one_line_without_source_code(tmp_path: Path) -> None:
+    (tmp_path / "warner.py").write_text(
+        "import warnings\nfrom fedit_lib import cli\nfrom fedit_lib.course import doctor\n"
+        "def warn(root):\n    warnings.warn('that is odd', stacklevel=1)\n    return []\n"
+        "doctor.examine = warn\ncli.main()\n"
+    )
+    for words, line in (([], "fedit: warning: that is odd\n"), (["--debug"], "warnings.warn('that is odd'")):
+        shown = subprocess.run(
+            [sys.executable, tmp_path / "warner.py", *words, "doctor"],
+            capture_output=True, text=True, check=True, env={**os.environ, "PYTHONWARNINGS": ""},
+        )  # fmt: skip
+        assert (line == shown.stderr) if not words else (line in shown.stderr), shown.stderr
 
 
 def test_debug_shows_the_traceback() -> None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fedit_lib.data.files import check_writable
+
 
 def train(
     name: str,
@@ -33,7 +35,8 @@ def train(
 
     Raises:
         ValueError: an unknown name, profile, source or attribute; the known ones are listed. Or a start from a run of
-            another paper.
+            another paper, or a root without a source of photographs.
+        OSError: `out` cannot be a folder.
         FileNotFoundError: the folder to start from holds no checkpoint.
         CheckpointError: the run folder holds a run with other settings.
     """
@@ -41,8 +44,13 @@ def train(
         variant = variant or "a"
         if start_from is not None:
             raise ValueError("the oracle starts from nothing: leave --start-from out")
+    if root is not None and source == "procedural":
+        raise ValueError(
+            "--root (root=) is for photographs: name their --source (source=) too, celeba or folder"
+        )
     if out is None:
         out = Path("build/runs") / "-".join(filter(None, [name, variant, profile]))
+    check_writable(out, folder=True)  # before the pictures are read
     if name == "oracle":
         if source == "procedural" and attributes:
             raise ValueError("the oracle learns every attribute of the face world: no --attributes")

@@ -7,6 +7,7 @@ import csv
 import errno
 import io
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,34 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
                 f"the disk is full: {path} could not be written ({state}). Free some space and try again.",
             ) from error
         raise
+
+
+def check_writable(path: str | Path, folder: bool = False) -> None:
+    """Whether ``path`` can become a file (or a folder to write into), asked before the work that it is for.
+
+    Nothing stays behind. A disk that fills up meanwhile is not foreseen.
+
+    Raises:
+        OSError: it cannot; the message says why, and what to name instead.
+    """
+    path = Path(path)
+    if folder and path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file: name a folder")
+    if not folder and path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it")
+    if not folder and path.exists() and not path.is_file():  # /dev/stdout would be replaced, not written to
+        raise OSError(f"{path} is no ordinary file: name one that can be written anew")
+    whole = path.absolute()
+    place = next(place for place in (*([whole] if folder else []), *whole.parents) if place.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(f"{path} cannot be written: {place} is a file, not a folder")
+    try:
+        with tempfile.TemporaryFile(dir=place):  # root's permissions do not tell what a file system allows
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written: {place} takes no file ({error.strerror}); name another place"
+        ) from error
 
 
 def atomic_write(path: str | Path, content: bytes | str) -> None:
