@@ -65,7 +65,8 @@ def average_precision(attention: Tensor, region: Tensor) -> Tensor:
     AP = sum over thresholds of (R_k - R_{k-1}) P_k, equal values being one threshold: so a constant map scores the
     region's share of the picture. NaN where a region is empty.
     """
-    scores, order = attention.flatten(1).cpu().sort(1, descending=True)  # Apple's GPUs have no float64
+    # on the CPU: Apple's GPUs have no float64
+    scores, order = attention.flatten(1).cpu().sort(1, descending=True)
     hit = region.flatten(1).cpu().gather(1, order).double()
     n = scores.shape[1]
     rank = torch.arange(n)
@@ -99,10 +100,8 @@ def rank_correlation(positions: Tensor, measured: Tensor) -> Tensor:
         raise ValueError(
             f"positions (P,) and measured (B, P), P at least 2, not {_s(positions)} and {_s(measured)}"
         )
-    x, y = (
-        ranks(positions.cpu().double().unsqueeze(0)),
-        ranks(measured.cpu().double()),
-    )  # no float64 on Apple's GPUs
+    # on the CPU: Apple's GPUs have no float64
+    x, y = (ranks(v.cpu().double()) for v in (positions.unsqueeze(0), measured))
     x, y = x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True)
     scale = (x.square().sum(1) * y.square().sum(1)).sqrt()
     return torch.where(scale > 0, (x * y).sum(1) / scale.clamp_min(1e-12), 0.0).float().to(measured.device)

@@ -103,9 +103,8 @@ def evaluate(
     _warn_of_editor(editor, test)
     judges = [judge.to(device) for judge in (oracle, oracle_b) if judge is not None]
     desk = Desk(editor, names, test, device, judges)
-    fid = _fid(
-        GivenFeatures(oracle.net.num_features)
-    )  # on the CPU: its sums are float64, which Apple's GPUs lack
+    # on the CPU: its sums are float64, which Apple's GPUs lack
+    fid = _fid(GivenFeatures(oracle.net.num_features))
     inception = None if inception_weights is None else _inception(inception_weights).to(device)
 
     per_person: dict[str, dict[str, Tensor]] = {}
