@@ -322,7 +322,7 @@ def exercises_build(
         made = exercises.build_variant(root, to, seed, count)
         typer.echo(f"variant {seed}: wrote {len(made)} notebooks to {to}")
         return
-    changed = exercises.build(root, check=check)
+    changed = exercises.build(root, check=check, report=typer.echo)
     for path in changed:
         typer.echo(
             f"{'would change' if check else 'wrote' if path.exists() else 'removed'} {path.relative_to(root)}"

@@ -13,6 +13,7 @@ import random
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,14 +89,16 @@ def generate(solution: Path, seed: int | None = None, count: int | None = None) 
     return nbformat.writes(content) + "\n"
 
 
-def build(root: Path, check: bool = False) -> list[Path]:
-    """Write ``exercises/<series>/*.ipynb`` from ``solutions/<series>/*.ipynb``; stale ones are removed.
+def build(root: Path, check: bool = False, report: Callable[[str], None] = lambda line: None) -> list[Path]:
+    """Write ``exercises/<series>/*.ipynb`` from ``solutions/<series>/*.ipynb``; stale ones go.
 
-    What somebody has worked in (it has outputs, or answers) goes to ``NAME.mine.ipynb``, which git ignores.
+    What somebody has worked in (it has outputs, or answers) goes to ``NAME.mine.ipynb``, which git ignores and this
+    never touches again. So do stale ones: without a solution nobody knows whether there is an answer in them.
 
     Args:
         root: the course's folder.
         check: change nothing, only say what would change.
+        report: gets a line for each notebook that was put aside.
 
     Returns:
         The exercises that changed (or would).
@@ -108,32 +111,42 @@ def build(root: Path, check: bool = False) -> list[Path]:
     changed = []
     for target, solution in wanted.items():
         text = generate(solution)
-        if not target.exists() or target.read_text(encoding="utf-8") != text:
+        if not target.exists() or target.read_bytes() != text.encode():
             changed.append(target)
             if not check:
-                _put_aside(target, text)
+                if target.exists() and _worked_in(target, text):
+                    report(_put_aside(target))
                 atomic_write(target, text)
     for stale in sorted(set(exercises.glob("*/*.ipynb")) - set(wanted)):
-        if OPEN not in stale.read_text(encoding="utf-8", errors="replace"):
+        own = ".mine" in stale.suffixes or any(s.startswith(".mine-") for s in stale.suffixes)
+        if own or OPEN not in stale.read_text(encoding="utf-8", errors="replace"):
             continue  # no exercise: somebody's own notebook, or one that is solved
         changed.append(stale)
         if not check:
-            _put_aside(stale, "")
-            stale.unlink(missing_ok=True)
+            report(_put_aside(stale))
     return changed
 
 
-def _put_aside(exercise: Path, untouched: str) -> None:
-    """Renames a notebook that was run, or holds answers, to NAME.mine.ipynb, NAME.mine-2.ipynb ...; no other."""
+def _worked_in(exercise: Path, untouched: str) -> bool:
+    """Whether a notebook was run, or lacks an open place of the untouched one; or cannot be read (a merge's marks)."""
     try:
-        text = exercise.read_text(encoding="utf-8")
-        cells = json.loads(text)["cells"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    answered = text.count(OPEN) < untouched.count(OPEN)
-    if answered or any(cell.get("outputs") or cell.get("execution_count") for cell in cells):
-        names = (f"{exercise.stem}.mine{'' if n == 1 else f'-{n}'}.ipynb" for n in itertools.count(1))
-        exercise.rename(next(path for path in map(exercise.with_name, names) if not path.exists()))
+        cells = json.loads(exercise.read_text(encoding="utf-8"))["cells"]
+        answered = _open_places(cells) < _open_places(json.loads(untouched)["cells"])
+        return answered or any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return True
+
+
+def _open_places(cells: list[dict]) -> int:
+    return sum(line.strip() == OPEN for cell in cells for line in "".join(cell["source"]).splitlines())
+
+
+def _put_aside(exercise: Path) -> str:
+    """Renames it to NAME.mine.ipynb, NAME.mine-2.ipynb ...; says so in a line."""
+    names = (f"{exercise.stem}.mine{'' if n == 1 else f'-{n}'}.ipynb" for n in itertools.count(1))
+    aside = next(path for path in map(exercise.with_name, names) if not path.exists())
+    exercise.rename(aside)
+    return f"what was in {exercise.parent.name}/{exercise.name} is now {aside.parent.name}/{aside.name}"
 
 
 def build_variant(root: Path, to: Path, seed: int, count: int | None = None) -> list[Path]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from typer.testing import CliRunner
 
+from fedit_lib.cli import app
 from fedit_lib.course import exercises
 from fedit_lib.course.checks import all_exercises
 
@@ -29,6 +31,9 @@ def made_solution(folder: Path) -> Path:
             id="b",
         ),
         nbformat.v4.new_code_cell(
+            "def g(x):\n    ### BEGIN SOLUTION\n    return 3 * x\n    ### END SOLUTION", id="d"
+        ),
+        nbformat.v4.new_code_cell(
             "print(f(2))", id="c", execution_count=3, outputs=[nbformat.v4.new_output("stream", text="4\n")]
         ),
     ]
@@ -45,7 +50,7 @@ def test_the_answer_and_the_outputs_are_taken_out(tmp_path: Path) -> None:
     cells = nbformat.read(target, as_version=4).cells
     assert "return 2 * x" not in cells[1].source and "raise NotImplementedError()" in cells[1].source
     assert cells[1].source.startswith('def f(x):\n    """Twice."""')
-    assert cells[2].outputs == [] and cells[2].execution_count is None
+    assert cells[3].outputs == [] and cells[3].execution_count is None
     assert cells[0].source == "An exercise"
 
 
@@ -155,18 +160,62 @@ def test_a_variant_never_overwrites_the_courses_own(tmp_path, to):
 
 
 def test_a_learners_work_is_put_aside_and_his_own_notebooks_stay(tmp_path: Path) -> None:
+    """One of two places answered, in each of the ways that it may be left in; then nothing is lost any more."""
     made_solution(tmp_path)
     (target,) = exercises.build(tmp_path)
-    solved = nbformat.read(target, as_version=4)
-    solved.cells[1].source = solved.cells[1].source.replace("raise NotImplementedError()", "return x + x")
+    untouched = target.read_text()
     own = target.with_name("my_own.ipynb")
-    for mine in (target.with_name("one.mine.ipynb"), target.with_name("one.mine-2.ipynb")):
-        solved.cells[1].execution_count = (
-            None if mine.stem.endswith("2") else 1
-        )  # an answer may not have been run
-        nbformat.write(solved, target)
-        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), own)
-        assert exercises.build(tmp_path) == [target]
-        assert "return x + x" in mine.read_text() and "NotImplementedError" in target.read_text()
-        assert own.exists()
-    assert exercises.build(tmp_path, check=True) == []
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")]), own)
+    asides = []
+    for number, answer in enumerate(
+        ("return x + 1", "# raise NotImplementedError()", "<<<<<<< HEAD", None), start=1
+    ):
+        solved = nbformat.reads(untouched, as_version=4)
+        if answer is None:  # run, and not answered
+            solved.cells[1].execution_count = 1
+        else:
+            solved.cells[1].source = solved.cells[1].source.replace("raise NotImplementedError()", answer)
+        left = nbformat.writes(solved)
+        if answer == "<<<<<<< HEAD":  # a merge that stopped half way: no notebook any more
+            left = left.replace('"cells"', '<<<<<<< HEAD\n"cells"')
+        target.write_text(left)
+        lines: list[str] = []
+        assert exercises.build(tmp_path, check=True) == [target]
+        assert exercises.build(tmp_path, report=lines.append) == [target]
+        aside = target.with_name(f"one.mine{'' if number == 1 else f'-{number}'}.ipynb")
+        assert lines == [f"what was in 0_start/one.ipynb is now 0_start/{aside.name}"]
+        asides.append((aside, left))
+        assert target.read_text() == untouched and own.exists()
+        assert exercises.build(tmp_path) == [] == exercises.build(tmp_path, check=True)
+    assert [aside.read_text() for aside, _ in asides] == [left for _, left in asides]
+    assert len(list(target.parent.iterdir())) == 2 + len(asides)
+
+
+def test_a_copy_under_another_name_is_put_aside_and_not_removed(tmp_path: Path) -> None:
+    made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    copy = target.with_name("my_try.ipynb")
+    copy.write_text(target.read_text().replace("raise NotImplementedError()", "return x + x", 1))
+    left = copy.read_text()
+    assert exercises.build(tmp_path) == [copy]
+    assert copy.with_name("my_try.mine.ipynb").read_text() == left and not copy.exists()
+
+
+def test_an_exercise_that_nobody_touched_is_not_put_aside(tmp_path: Path) -> None:
+    solution = made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    solution.write_text(solution.read_text().replace("An exercise", "Another exercise"))
+    assert exercises.build(tmp_path) == [target]
+    assert [p.name for p in target.parent.iterdir()] == ["one.ipynb"]
+
+
+def test_the_command_says_where_a_learners_work_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    target.write_text(target.read_text().replace("raise NotImplementedError()", "return x + x", 1))
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["exercises", "build"])
+    assert result.exit_code == 0, result.output
+    assert "what was in 0_start/one.ipynb is now 0_start/one.mine.ipynb" in result.output
