@@ -102,7 +102,8 @@ def score(
     Raises:
         ValueError: no such editor or source; photographs without an oracle, or without labels of what is edited.
     """
-    from fedit_lib.data import SOURCES, load_source
+    from fedit_lib.data import SOURCES, DataError, load_source
+    from fedit_lib.data.celeba import MissingLabels
     from fedit_lib.evaluation import DoNothing, PhotoExam, load_trained_oracle
     from fedit_lib.evaluation.protocol import check_judges
 
@@ -129,9 +130,19 @@ def score(
         editor = DoNothing(chosen, judges["oracle"].size, known=chosen)
     else:
         editor = find(name, device=device, drawn=False)
-    photos = load_source(
-        source, size=getattr(editor, "size", 64), attributes=editor.attributes, split=split, root=root
-    )
+    size = getattr(editor, "size", 64)
+    try:
+        photos = load_source(source, size=size, attributes=editor.attributes, split=split, root=root)
+    except MissingLabels as error:
+        if name == "nothing":
+            raise  # it edits whatever it is asked for: fewer attributes are the fix
+        columns = "columns" if len(error.missing) > 1 else "column"
+        own = ", ".join(editor.attributes)
+        raise DataError(
+            f"{error.table} lacks the {columns} {', '.join(error.missing)}: {name} edits {own}, and needs a label for "
+            f"each of them, also where --attributes asks for fewer. Add the {columns}, or score an editor that was "
+            f"trained on what the table has"
+        ) from error
     few = {"questions": PhotoExam(photos, 2, seed)}
     return _examine(name, editor, few, questions=PhotoExam(photos, faces, seed), **settings)
 

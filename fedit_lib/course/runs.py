@@ -194,14 +194,17 @@ def load_run(run: Path, best: bool = True) -> tuple[str, Any, dict[str, Any]]:
     from fedit_lib.training import CheckpointError, load_best
 
     run = Path(run)
+    anew = "give the command of this training again, which writes it anew"
     if not (run / "run.json").is_file():
+        if (run / "checkpoint.pt").is_file():
+            raise FileNotFoundError(f"{run} holds a checkpoint, but no run.json: {anew}")
         raise FileNotFoundError(f"{run} holds no run.json: give the run folder that `fedit train` was told")
     try:
         facts = dict(json.loads((run / "run.json").read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{run / 'run.json'} is damaged ({error}): give the command of this training again, which writes it anew"
-        ) from error
+        raise CheckpointError(f"{run / 'run.json'} is damaged ({error}): {anew}") from error
+    if not isinstance(facts.get("faces"), str):  # all else may be absent from a receipt
+        raise CheckpointError(f"{run / 'run.json'} is damaged (it does not say which faces): {anew}")
     name, game, state = load_checkpoint(run / "checkpoint.pt")
     if best and (run / "best.pt").is_file():
         step, _ = load_best(run, game)

@@ -6,6 +6,7 @@ research only and are never downloaded or shipped by this library; see docs/phot
 
 from __future__ import annotations
 
+import csv
 import difflib
 import errno
 import hashlib
@@ -36,12 +37,22 @@ TABLES = (
     "list_bbox_celeba.txt",
     "list_landmarks_align_celeba.txt",
 )
+OTHERS = ((0, 1), (2, 4), (2, 10))  # of the last three: lines above the first row, numbers in a row
 IMAGES = "img_align_celeba"
+KAGGLE_TABLE = "list_attr_celeba.csv"
 CACHE_FORMAT = 1
 
 
 class DataError(ValueError):
     """A source of pictures that is absent, partial or damaged; the message names the file and the fix."""
+
+
+class MissingLabels(DataError):
+    """A table without some of the attributes asked for: ``table``, the ``missing`` ones, and those that it has."""
+
+    def __init__(self, message: str, table: Path, missing: Sequence[str], known: Sequence[str]) -> None:
+        super().__init__(message)
+        self.table, self.missing, self.known = table, tuple(missing), tuple(known)
 
 
 def celeba(
@@ -88,11 +99,13 @@ def celeba(
     images = torch.from_numpy(np.load(target / "images.npy", mmap_mode="c"))
     labels = torch.from_numpy(np.load(target / "labels.npy")).float()
     faces = FaceSet(images, labels, names, f"celeba-{split}-crop{crop}")
-    return faces if attributes is None else faces.subset(known_attributes(attributes, names, "CelebA"))
+    if attributes is None:
+        return faces
+    return faces.subset(known_attributes(attributes, names, folder / TABLES[0]))
 
 
-def known_attributes(attributes: Sequence[str], known: Sequence[str], source: str) -> tuple[str, ...]:
-    """The attributes as a tuple, or a `DataError` that names all that are missing, and lists the known ones."""
+def known_attributes(attributes: Sequence[str], known: Sequence[str], table: Path) -> tuple[str, ...]:
+    """The attributes as a tuple, or `MissingLabels` that names all that the table lacks, and lists those it has."""
     missing = [name for name in attributes if name not in known]
     if missing:
         close = [
@@ -100,9 +113,13 @@ def known_attributes(attributes: Sequence[str], known: Sequence[str], source: st
         ]
         hint = f"; did you mean {' or '.join(dict.fromkeys(close))}?" if close else "."
         plural = "s" if len(missing) > 1 else ""
-        raise DataError(
-            f"{source} has no attribute{plural} {', '.join(map(repr, missing))}{hint} It has {', '.join(known)}: train "
-            f"on some of these (attributes=, or --attributes A,B)"
+        some = ",".join(known[: 2 if len(attributes) > 1 else 1])
+        raise MissingLabels(
+            f"{table} has no attribute{plural} {', '.join(map(repr, missing))}{hint} It has {', '.join(known)}: choose "
+            f"among these, as in --attributes {some} (attributes=)",
+            table,
+            missing,
+            known,
         )
     return tuple(attributes)
 
@@ -113,13 +130,30 @@ def find_folder(root: Path) -> Path:
     missing = [name for name in TABLES if not (folder / name).is_file()]
     missing += [] if (folder / IMAGES).is_dir() else [f"{IMAGES}/"]
     if missing:
+        for place in (root, folder):
+            if (place / KAGGLE_TABLE).is_file():
+                raise DataError(_kaggle(place, [name for name in TABLES if not (place / name).is_file()]))
         what = "there is no CelebA" if len(missing) == len(TABLES) + 1 else "CelebA is not complete"
+        labels, split, *others = TABLES
+        needed = f" (the labels come from {labels}, the split from {split}; torchvision's reader wants the others too)"
+        needed = needed if {*missing} & {*others} else ""
         raise DataError(
-            f"{what} at {folder}: missing {', '.join(missing)}. Get the files from the authors' page "
+            f"{what} at {folder}: missing {', '.join(missing)}{needed}. Get the files from the authors' page "
             f"(mmlab.ie.cuhk.edu.hk/projects/CelebA.html) and unpack {IMAGES}.zip beside the tables; "
             f"docs/photographs.md says more"
         )
     return folder
+
+
+def _kaggle(place: Path, missing: Sequence[str]) -> str:
+    """What makes the edition in this folder the authors'."""
+    inner = place / IMAGES / IMAGES
+    move = f"Move the pictures up, from {inner} to {inner.parent}. Then get" if inner.is_dir() else "Get"
+    return (
+        f"{place} holds Kaggle's edition of CelebA ({KAGGLE_TABLE}), whose tables are not the authors'. {move} "
+        f"{', '.join(missing)} from the authors' page (mmlab.ie.cuhk.edu.hk/projects/CelebA.html, folders Anno and "
+        f"Eval) and put them into {place}, beside {IMAGES}/; the .csv files are not read"
+    )
 
 
 def fingerprint(folder: Path) -> str:
@@ -144,15 +178,16 @@ def read_meta(target: Path) -> dict:
 
 
 def check_tables(folder: Path) -> None:
-    """Every row of the two tables that matter: length, values, and the same pictures in the same order.
+    """Every row of the tables: length, values, and the same pictures in the same order in the two that matter.
 
-    torchvision pairs the tables by row number, so that a lost row would shift every label after it.
+    torchvision pairs the tables by row number, so that a lost row would shift every label after it. The other three it
+    reads as well, and would stop at a cell that is no number without saying where.
     """
     attributes, partition = (read_rows(folder / name) for name in TABLES[:2])
     path = folder / TABLES[0]
     if len(attributes) < 3:
         raise DataError(f"{path} has no rows: it must begin with their number and the attributes' names")
-    names, rows = attributes[1], attributes[2:]
+    names, rows = [name for name in attributes[1] if name], attributes[2:]  # the header ends in a space
     again = "get the table again from the authors' page"
     for number, row in enumerate(rows, start=3):
         if len(row) != len(names) + 1:
@@ -171,17 +206,36 @@ def check_tables(folder: Path) -> None:
     for number, (row, other) in enumerate(zip(rows, partition, strict=True), start=1):
         if row[0] != other[0]:
             raise DataError(f"{path} has {row[0]} where {TABLES[1]}, line {number}, has {other[0]}; {again}")
-    for name, header in zip(TABLES[2:], (0, 2, 2), strict=True):
-        count = len(read_rows(folder / name)) - header
-        if count != len(rows):
-            raise DataError(f"{folder / name} has {count} pictures, {TABLES[0]} has {len(rows)}; {again}")
+    for name, (header, columns) in zip(TABLES[2:], OTHERS, strict=True):
+        others = read_rows(folder / name)[header:]
+        for number, row in enumerate(others, start=header + 1):
+            if len(row) != columns + 1:
+                raise DataError(
+                    f"{folder / name}, line {number}: {len(row) - 1} numbers behind the picture's name, not {columns}; "
+                    f"{again}"
+                )
+            if wrong := [value for value in row[1:] if not value.removeprefix("-").isdecimal()]:
+                raise DataError(f"{folder / name}, line {number}: {wrong[0]!r} is no whole number; {again}")
+        if len(others) != len(rows):
+            raise DataError(
+                f"{folder / name} has {len(others)} pictures, {TABLES[0]} has {len(rows)}; {again}"
+            )
 
 
 def read_rows(path: Path) -> list[list[str]]:
+    """The cells of every line, as torchvision separates them: by spaces. DataError for what it would stumble over."""
+    again = "get it again from the authors' page"
     try:
-        return [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file ({error}): get it again from the authors' page") from None
+        lines = path.read_text(encoding="utf-8").splitlines()
+        rows = list(csv.reader(lines, delimiter=" ", skipinitialspace=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a text file ({error}): {again}") from None
+    for number, row in enumerate(rows, start=1):
+        if not any(row):
+            raise DataError(f"{path}, line {number} is empty: take the line out, or {again}")
+        if number > 2 and not row[-1]:
+            raise DataError(f"{path}, line {number} ends in a space: take it out, or {again}")
+    return rows
 
 
 def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, source: str) -> None:
@@ -207,7 +261,7 @@ def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, so
         raise OSError(
             errno.ENOSPC,
             f"the cache {target} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: free some space, "
-            f"or choose another folder with cache=",
+            f"or make {target.parent} a link to a folder on a larger disk (in Python: celeba(..., cache=...))",
         )
     part = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:

@@ -90,7 +90,7 @@ def folder(
         raise ValueError(f"unknown split {split!r}: a folder has {', '.join(SPLITS)} and all")
     table = find_table(path) if table is None else Path(table)
     columns, rows, report = read_table(table)
-    keep = columns if attributes is None else known_attributes(attributes, columns, table.name)
+    keep = columns if attributes is None else known_attributes(attributes, columns, table)
 
     files = {file.name: file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
     total = len(files)
@@ -142,13 +142,15 @@ def folder(
 
 def find_table(path: Path) -> Path:
     tables = sorted(path.glob("*.csv"))
-    if len(tables) != 1:
-        found = (
-            f"several ({', '.join(t.name for t in tables)}): choose one"
-            if tables
-            else "none: write one, or give its place"
+    if not tables:
+        raise DataError(
+            f"the folder {path} has no table of attributes (.csv): write one as docs/photographs.md shows"
         )
-        raise DataError(f"the folder {path} needs a table of attributes (.csv); there is {found} with table=")
+    if len(tables) > 1:
+        raise DataError(
+            f"the folder {path} has several tables ({', '.join(t.name for t in tables)}): leave one .csv there (or, in "
+            f"Python, choose with table=)"
+        )
     return tables[0]
 
 

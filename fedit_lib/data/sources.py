@@ -55,7 +55,7 @@ def load_source(
     elif name == "folder":
         if root is None:
             raise ValueError(
-                "the source 'folder' needs root=, the folder that holds the images and their table"
+                "the source 'folder' needs --root (root=), the folder that holds the images and their table"
             )
         faces = folder(root, size=size, attributes=attributes, split=split)
     else:

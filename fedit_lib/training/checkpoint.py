@@ -72,7 +72,7 @@ def read_checkpoint(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     Raises:
         CheckpointError: a damaged or foreign file, or a checkpoint of another configuration.
     """
-    fix = "move it away, choose another folder, or start over with resume=False"
+    fix = "move it away, choose another folder, or start over with --no-resume (resume=False)"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] != FORMAT:

@@ -228,9 +228,10 @@ class Run:
             if self.game.ema is not None:
                 self.game.ema.load_state_dict(state["ema"])
         except (RuntimeError, KeyError, ValueError, TypeError) as error:  # the code has changed since
+            reason = " ".join(str(error).split("\n")[:2])  # torch lists every tensor that does not fit
             raise CheckpointError(
-                f"the checkpoint in {self.out} does not fit this game's networks ({error}): start over with "
-                f"resume=False"
+                f"the checkpoint in {self.out} does not fit this game's networks ({reason}): start over with "
+                f"--no-resume (resume=False)"
             ) from error
         self.history.load_state_dict(state["history"])
         self.step, self.seconds_before = state["step"], state["seconds"]

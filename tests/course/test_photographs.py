@@ -105,8 +105,29 @@ def test_attributes_that_the_table_lacks_are_all_named(photos: Path, tmp_path: P
     ]
     text = fedit(*words, code=2)
     assert "has no attributes 'Bald', 'Bangs'" in text and "'Young'" in text and "'Male'" not in text
-    assert "It has Smiling, Eyeglasses, Male" in text and "--attributes" in text
+    assert (
+        "It has Smiling, Eyeglasses, Male" in text and "--attributes Smiling,Eyeglasses (attributes=)" in text
+    )
     assert not (tmp_path / "run.json").exists()
+    write_photos(tmp_path / "no_glasses", n=8, size=16, attributes=("Smiling", "Male"))
+    for name in ("sagan", "aggan"):  # one attribute a run, which this table has not
+        words[1], words[7] = name, tmp_path / "no_glasses"
+        text = fedit(*words, code=2)
+        assert f"{tmp_path / 'no_glasses' / 'attributes.csv'} has no attribute 'Eyeglasses'" in text
+        assert "It has Smiling, Male: choose among these, as in --attributes Smiling (attributes=)" in text
+
+
+def test_an_editor_needs_the_labels_of_all_that_it_edits(photos: Path, judge: Path, editor: Path) -> None:
+    words = ["--source", "folder", "--root", photos, "--oracle", judge, "--attributes", "Smiling"]
+    text = fedit("evaluate", editor, *words, code=2)
+    assert f"{photos / 'attributes.csv'} lacks the columns Bald, Bangs, " in text
+    assert (
+        f": {editor} edits Bald, Bangs, " in text
+        and "also where --attributes asks for fewer. Add the" in text
+    )
+    assert "Eyeglasses, Male," in text[text.index("edits") :], "what the table has is edited as well"
+    text = fedit("evaluate", "nothing", *words[:-2], code=2)  # of nothing one may ask for less
+    assert "has no attributes '5_o_Clock_Shadow'" in text and "--attributes Smiling,Eyeglasses" in text
 
 
 def test_an_oracle_of_photographs_has_a_receipt(judge: Path) -> None:

@@ -195,6 +195,25 @@ def test_a_damaged_run_json_is_named(tmp_path: Path, content: bytes) -> None:
         runs.load_run(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["{}", '{"faces": 3}'])
+def test_a_run_json_that_lacks_what_a_receipt_needs_is_named(run: Path, content: str) -> None:
+    (run / "run.json").write_text(content)
+    with pytest.raises(
+        CheckpointError, match=r"run\.json is damaged \(it does not say which faces\): give the command"
+    ):
+        runs.load_run_editor(run, device="cpu")
+
+
+def test_a_folder_without_a_run_is_told_from_one_that_lost_its_run_json(tmp_path: Path) -> None:
+    from fedit_lib.course import editors
+
+    with pytest.raises(FileNotFoundError, match=r"holds no run\.json: give the run folder"):
+        editors.find(str(tmp_path))
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(FileNotFoundError, match=r"holds a checkpoint, but no run\.json: give the command"):
+        editors.find(str(tmp_path))
+
+
 @pytest.mark.parametrize("part", ["options", "game", "ema"])
 def test_a_checkpoint_of_another_version_is_named(tmp_path: Path, part: str) -> None:
     game = attgan.build("smoke")

@@ -154,6 +154,16 @@ def damage(folder, how):
         edit(partition, 2, lambda line: line[:-1] + "5")
     elif how == "short identity":
         edit(folder / "identity_CelebA.txt", 2, lambda line: None)
+    elif how == "short box":
+        edit(folder / "list_bbox_celeba.txt", 4, lambda line: line[:-2])
+    elif how == "no number":
+        edit(folder / "identity_CelebA.txt", 3, lambda line: line.replace(" 2", " x2"))
+    elif how == "half a point":
+        edit(folder / "list_landmarks_align_celeba.txt", 5, lambda line: line.replace(" 3 ", " 3.5 "))
+    elif how == "empty line":
+        edit(folder / "list_bbox_celeba.txt", 12, lambda line: line + "\n")
+    elif how == "space at the end":
+        edit(partition, 4, lambda line: line + " ")
     elif how == "binary table":
         attributes.write_bytes(b"\xff\xfe\x00\x01" * 40)
     elif how == "truncated picture":
@@ -169,7 +179,10 @@ def damage(folder, how):
     "how,message",
     [
         ("absent", r"there is no CelebA at .*celeba: missing list_attr_celeba\.txt.*authors' page"),
-        ("no table", r"not complete.*missing identity_CelebA\.txt"),
+        (
+            "no table",
+            r"not complete.*missing identity_CelebA\.txt \(the labels come from list_attr_celeba\.txt, the split from",
+        ),
         ("no pictures", r"not complete.*missing img_align_celeba/"),
         ("partial pictures", r"lacks 2 of the 6 pictures of the train split \(the first is 000002\.jpg\)"),
         (
@@ -182,6 +195,14 @@ def damage(folder, how):
         ("other order", r"has 000003\.jpg where list_eval_partition\.txt, line 3, has 000033\.jpg"),
         ("wrong split", r"list_eval_partition\.txt, line 2: '000002\.jpg 5'"),
         ("short identity", r"identity_CelebA\.txt has 9 pictures"),
+        (
+            "short box",
+            r"list_bbox_celeba\.txt, line 4: 3 numbers behind the picture's name, not 4; get the table",
+        ),
+        ("no number", r"identity_CelebA\.txt, line 3: 'x2' is no whole number; get the table again"),
+        ("half a point", r"list_landmarks_align_celeba\.txt, line 5: '3\.5' is no whole number"),
+        ("empty line", r"list_bbox_celeba\.txt, line 13 is empty: take the line out"),
+        ("space at the end", r"list_eval_partition\.txt, line 4 ends in a space: take it out"),
         ("binary table", r"list_attr_celeba\.txt is not a text file"),
         ("truncated picture", r"000004\.jpg does not decode"),
         ("no picture", r"000003\.jpg does not decode"),
@@ -193,6 +214,40 @@ def test_damage_is_named_and_leaves_nothing(tree, how, message):
     with pytest.raises(DataError, match=message):
         celeba(tree, "train", size=16)
     assert not (tree / "cache").exists() or not list((tree / "cache").iterdir())
+
+
+@pytest.mark.parametrize("place", [".", "celeba"])
+def test_kaggles_edition_is_named_with_what_to_do(tmp_path, place):
+    """Its tables are CSV, its pictures a folder deeper; the root may be given as that folder or the one above."""
+    folder = tmp_path / place
+    pictures = folder / "img_align_celeba/img_align_celeba"
+    pictures.mkdir(parents=True)
+    for name in (
+        "list_attr_celeba",
+        "list_eval_partition",
+        "list_bbox_celeba",
+        "list_landmarks_align_celeba",
+    ):
+        (folder / f"{name}.csv").write_text("image_id,value\n000001.jpg,1\n")
+    with pytest.raises(DataError) as error:
+        celeba(tmp_path)
+    text = str(error.value)
+    assert f"{folder} holds Kaggle's edition" in text and "identity_CelebA.txt, list_bbox_celeba.txt" in text
+    assert (
+        f"Move the pictures up, from {pictures} to {pictures.parent}. Then get list_attr_celeba.txt" in text
+    )
+    write_celeba(tmp_path / "authors")
+    whole = tmp_path / "authors/celeba"
+    pictures.rmdir()
+    for picture in (whole / "img_align_celeba").iterdir():
+        shutil.copy(picture, pictures.parent)
+    for table in whole.glob("list*.txt"):
+        shutil.copy(table, folder)
+    with pytest.raises(DataError, match=r"Get identity_CelebA\.txt from the authors' page") as error:
+        celeba(tmp_path)
+    assert "Move" not in str(error.value)
+    shutil.copy(whole / "identity_CelebA.txt", folder)
+    assert len(celeba(tmp_path, size=16)) == 6
 
 
 def test_full_disk(tree, monkeypatch):

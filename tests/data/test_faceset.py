@@ -138,7 +138,7 @@ def test_load_source_opens_every_source(tmp_path):
         assert check_labels(batch.labels, data.attributes, 3, binary=True) is batch.labels
     with pytest.raises(ValueError, match="unknown source 'ffhq': choose procedural, celeba, folder"):
         load_source("ffhq")
-    with pytest.raises(ValueError, match="needs root="):
+    with pytest.raises(ValueError, match=r"needs --root \(root=\)"):
         load_source("folder")
     with pytest.raises(ValueError, match="n must be at least 1"):
         load_source("celeba", n=0)

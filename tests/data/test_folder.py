@@ -158,11 +158,11 @@ def test_what_is_missing_is_named(photos, tmp_path):
     with pytest.raises(DataError, match="not UTF-8"):
         folder(path)
     (path / "second.csv").write_text("file,Smiling\n")
-    with pytest.raises(DataError, match=r"several \(attributes\.csv, second\.csv\)"):
+    with pytest.raises(DataError, match=r"several tables \(attributes\.csv, second\.csv\)"):
         folder(path)
     for file in path.glob("*.csv"):
         file.unlink()
-    with pytest.raises(DataError, match="needs a table of attributes"):
+    with pytest.raises(DataError, match=r"has no table of attributes .*: write one as docs"):
         folder(path)
 
 

@@ -349,7 +349,9 @@ def test_checkpoint_of_changed_networks_is_named(tmp_path):
             self.critic = torch.nn.Conv2d(3, 1, 3)
 
     Changed.__name__ = "ToyGame"
-    with pytest.raises(CheckpointError, match=r"(?s)does not fit this game's networks.*resume=False"):
+    with pytest.raises(
+        CheckpointError, match=r"(?s)does not fit this game's networks.*--no-resume \(resume=False\)"
+    ):
         train(Changed(), 6, tmp_path)
 
 
@@ -391,7 +393,7 @@ def test_checkpoint_of_another_training_is_refused(tmp_path, change, named):
     options = dict(change)
     game = options.pop("game", None) or ToyGame()
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
-    with pytest.raises(CheckpointError, match=f"{named}.*resume=False"):
+    with pytest.raises(CheckpointError, match=rf"{named}.*--no-resume \(resume=False\)"):
         train(game, 6, tmp_path, **options)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
@@ -425,7 +427,9 @@ def test_damaged_checkpoint_is_named(tmp_path, damage):
         torch.save(
             {"format": 1, "config": {}, "run": print}, file
         )  # would call a function if it were unpickled
-    with pytest.raises(CheckpointError, match=r"checkpoint\.pt is damaged or not a checkpoint.*resume=False"):
+    with pytest.raises(
+        CheckpointError, match=r"checkpoint\.pt is damaged or not a checkpoint.*--no-resume \(resume=False\)"
+    ):
         train(ToyGame(), 6, tmp_path)
 
 
