@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
+import statistics
 from functools import cache
 from pathlib import Path
 
@@ -50,6 +53,49 @@ def test_the_numbers_of_the_answers_are_right() -> None:
     assert f"{125_000 / 500_000 * 10:.1f} \\cdot 10^{{-5}}" in answers[19]
     assert f"{10 / 13:.2f}" in answers[22] and f"{5 / 15:.2f}" in answers[31]
     assert f"{(1 + 2 / 3) / 2:.2f}" in answers[32] and str(2 * 64 * 63) in answers[35]
+    deviation = statistics.stdev([1] * 7 + [-1] + [0] * 52)
+    error, strangers = deviation / 60**0.5, ((0.9 * 0.1 + 0.8 * 0.2) / 60) ** 0.5
+    for number in (
+        f"{deviation:.3f}",
+        f"{error:.3f}",
+        f"{0.1 / error:.1f} errors",
+        f"{0.1 / strangers:.1f} errors",
+    ):
+        assert number in answers[44]
+    assert f"= {-0.2 * (45 - 15) / 60:.1f}$" in answers[46] and f"{1 - 0.977**20:.2f}" in answers[48]
+
+
+def test_the_boards_questions_have_the_numbers_of_the_receipts_and_of_the_gallery() -> None:
+    questions, answers = numbered("question_bank.md"), numbered("question_bank_answers.md")
+    scores = {
+        name: json.loads((ROOT / "fedit_lib" / "weights" / f"{name}.json").read_text())["scores"]
+        for name in ("attgan", "aggan")
+    }
+
+    def glasses(name: str, metric: str) -> float:
+        return scores[name][metric]["per_attribute"]["Eyeglasses"]
+
+    inside, nothing = (glasses("attgan", m) for m in ("region_psnr", "region_psnr_of_doing_nothing"))
+    assert f"{glasses('attgan', 'counterfactual_psnr'):.1f} dB" in questions[41]
+    assert f"{inside:.1f} against" in questions[41] and f"{nothing:.1f} dB" in questions[41]
+    assert f"{inside - nothing:.1f} dB nearer" in answers[41]
+    assert f"{glasses('attgan', 'leakage'):.2f}" in answers[41]
+    assert f"{scores['attgan']['fid']:.1f}" in questions[42]
+    tone = scores["aggan"]["tone"]
+    for third in ("dark", "light"):
+        own, floor = (tone[m][third] for m in ("region_psnr", "region_psnr_of_doing_nothing"))
+        assert f"{own:.1f} dB" in questions[43] and f"{own - floor:.1f}" in questions[43]
+        assert f"{floor:.1f}" in answers[43]
+    assert f"leakage {glasses('aggan', 'leakage'):.2f}" in questions[45]
+    assert f"{glasses('aggan', 'preservation'):.3f}" in questions[45]
+    with (ROOT / "notebooks" / "7_compare" / "assets" / "failures.csv").open(newline="") as file:
+        last = {(r["failure"], r["run"], r["measure"]): float(r["value"]) for r in csv.DictReader(file)}
+    for failure, measure, digits in (
+        ("identity", "accuracy", 2), ("latent", "reconstruction", 1), ("nothing", "reconstruction", 1),
+        ("entanglement", "accuracy", 2), ("entanglement", "reconstruction", 1),
+    ):  # fmt: skip
+        fails, works = (last[failure, run, measure] for run in ("fails", "works"))
+        assert re.search(f"{fails:.{digits}f}( dB)? (against|and) {works:.{digits}f}", answers[47]), failure
 
 
 @cache
