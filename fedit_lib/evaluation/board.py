@@ -75,10 +75,7 @@ class Leaderboard:
         if len(exams) > 1:
             raise ValueError(
                 "these editors were examined on different people, so their scores cannot be compared: "
-                + "; ".join(
-                    f"{n}: {s['about']['faces']} {s.unit}, seed {s['about']['seed']}"
-                    for n, s in self.scores.items()
-                )
+                + "; ".join(f"{n}: {s.crowd}, seed {s['about']['seed']}" for n, s in self.scores.items())
             )
         shared = set.intersection(*(set(s.attributes) for s in self.scores.values())) if common else set()
         first = next(iter(self.scores.values()))
@@ -136,7 +133,7 @@ class Leaderboard:
         more = any(set(s.attributes) != set(self.attributes) for s in self.scores.values())
         apart = self.attributes and more and "fid" in self.columns
         fid = "FID over each editor's own attributes,\n" if apart else ""  # two lines fit a terminal
-        return f"{about['faces']} {first.unit}, seed {about['seed']}; {fid}{over}"
+        return f"{first.crowd}, seed {about['seed']}; {fid}{over}"
 
     def to_dict(self) -> dict[str, Any]:
         """{"by", "attributes", "editors": [{"name", metric: number or None, ...}, best first]}."""

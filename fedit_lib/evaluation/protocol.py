@@ -28,7 +28,7 @@ from .exam import Exam, PhotoExam, Question, exam, terciles
 from .oracle import REQUIRED_ACCURACY, TRAIN_ON_PHOTOS, Oracle, load_oracle, weights_path
 from .probe import probe_accuracy
 from .samples import sample_accuracy
-from .scores import EXTRA, METRICS, Scores
+from .scores import EXTRA, FID_FROM, METRICS, Scores
 
 POSITIONS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a slider
 CHUNK = 125  # pictures edited at a time
@@ -124,8 +124,9 @@ def evaluate(
     scores |= {metric: _mean(values) for metric, values in rebuilt.items()}
     for i, metric in enumerate(("slider_rank", "slider_reach")):
         scores[metric] = _summary({a: slider[a][i] for a in asked})
-    scores["fid"] = _distance(fid)
-    scores["fid_inception"] = None if inception is None else _distance(inception)
+    if drawn or len(test) >= FID_FROM:
+        scores["fid"] = _distance(fid)
+        scores["fid_inception"] = None if inception is None else _distance(inception)
     count = getattr(editor, "parameters_count", None)
     count = count() if callable(count) else None  # None too if an editor within cannot tell (`FromSketches`)
     scores["parameters"] = None if count is None else int(count)

@@ -38,6 +38,9 @@ EXTRA: dict[str, tuple[str, int, bool | None]] = {
     "sample_accuracy": ("samples as asked", 3, True),
     "training_seconds": ("training, s", 0, False),
 }
+# Photographs that an FID needs: the spread of the oracle's 128 features is not to be had from fewer. Of drawn people it
+# is given all the same, since an exam that all editors share compares them even if it is small.
+FID_FROM = 100
 
 
 class Scores(dict):
@@ -66,6 +69,14 @@ class Scores(dict):
         about = self["about"]
         drawn = about.get("source", "procedural") == "procedural"
         return "held-out people" if drawn else f"photographs of {about['set']}"
+
+    @property
+    def crowd(self) -> str:
+        """How many of what were looked at: "1000 held-out people", "1 photograph of celeba-test"."""
+        n, unit = self["about"]["faces"], self.unit
+        if n == 1:
+            unit = "held-out person" if unit == "held-out people" else unit.replace("graphs", "graph", 1)
+        return f"{n} {unit}"
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -127,8 +138,10 @@ class Scores(dict):
         from rich.table import Table
 
         about = self["about"]
-        title = f"{self.name}: {about['faces']} {self.unit}, seed {about['seed']}, {about['size']} px"
-        whole = Table(title=title, title_justify="left", min_width=len(title))
+        title = f"{self.name}: {self.crowd}, seed {about['seed']}, {about['size']} px"
+        whole = Table(title=title, title_justify="left", caption_justify="left", min_width=len(title))
+        if self["fid"] is None and about.get("source", "procedural") != "procedural":
+            whole.caption = f"FID: from {FID_FROM} photographs on; of fewer it says nothing"
         whole.add_column("metric")
         whole.add_column("mean", justify="right")
         for metric in (*METRICS, *EXTRA):

@@ -17,7 +17,7 @@ from fedit_lib.papers import PAPERS
 
 UNKNOWABLE = {
     "counterfactual_psnr", "counterfactual_ssim", "region_psnr", "region_psnr_of_doing_nothing", "leakage", "mask_ap",
-    "mask_iou",
+    "mask_iou", "fid",  # of so few
 }  # fmt: skip
 
 
@@ -147,7 +147,7 @@ def test_an_oracle_of_photographs_has_a_receipt(judge: Path) -> None:
 def test_an_editor_is_scored_on_photographs(celeba: Path, judge: Path, editor: Path, tmp_path: Path) -> None:
     words = ["evaluate", editor, "--source", "celeba", "--root", celeba, "--oracle", judge, "--faces", 12]
     text = fedit(*words, "--slider-faces", 4, "--json", tmp_path / "scores.json", "--device", "cpu")
-    assert "12 photographs of celeba-test-crop170" in text
+    assert "12 photographs of celeba-test-crop170" in text and "FID: from 100 photographs on" in text
     scores = Scores.from_json(tmp_path / "scores.json")
     assert set(METRICS) <= set(scores)
     assert {name for name in METRICS if scores[name] is None} == UNKNOWABLE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from fedit_lib.evaluation import (
     Scores,
     evaluate,
     leaderboard,
+    protocol,
 )
 from fedit_lib.evaluation.oracle import Oracle, Reading
 from fedit_lib.evaluation.protocol import POSITIONS
@@ -31,6 +33,12 @@ UNKNOWABLE = {
     "counterfactual_psnr", "counterfactual_ssim", "region_psnr", "region_psnr_of_doing_nothing", "leakage", "mask_ap",
     "mask_iou",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An FID of a dozen pictures: what it is here is known, however little it would say of real ones."""
+    monkeypatch.setattr(protocol, "FID_FROM", 16)
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +129,30 @@ def test_what_needs_no_truth_is_measured_and_the_rest_is_none(photos, tmp_path):
     assert json.loads((tmp_path / "scores.json").read_text())["leakage"] is None
     assert Scores.from_json(tmp_path / "scores.json") == scores
     scores.table()
+
+
+def test_too_few_photographs_have_no_fid_and_the_table_says_why(photos, small_exam, knowing):
+    from rich.console import Console
+
+    def shown(scores: Scores) -> str:
+        console = Console(width=100, record=True, file=io.StringIO())
+        console.print(scores.table(per_attribute=False))
+        return console.export_text()
+
+    note = "FID: from 100 photographs on; of fewer it says nothing"
+    few, enough, one = (examine(photos, n=n, slider_faces=0) for n in (15, 16, 1))
+    assert few["fid"] is None and few["fid_inception"] is None and note in shown(few)
+    assert enough["fid"] is not None and note not in shown(enough)
+    assert "DoNothing: 1 photograph of celeba-test-crop170, seed 0" in shown(one)
+    assert "DoNothing: 15 photographs of" in shown(few)
+    drawn = evaluate(
+        DoNothing(["Bald"], 32), questions=small_exam, oracle=knowing, slider_faces=0, progress=False
+    )
+    assert drawn["fid"] is not None and note not in shown(drawn)
+    drawn["about"]["faces"] = 1
+    assert (
+        "1 held-out person, seed" in shown(drawn) and "1 held-out person, seed" in leaderboard([drawn]).note
+    )
 
 
 class Channels:
