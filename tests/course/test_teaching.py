@@ -140,6 +140,17 @@ def test_the_sessions_cover_every_notebook_once_and_their_minutes_are_those_of_t
         assert int(row[3]) == sum(minutes(key) for key in re.findall(r"`(\d_\w+/\d\d)`", row[2])), row[0]
 
 
+def test_the_sums_under_the_sessions_are_right() -> None:
+    rows = sessions()
+
+    def hours(total: float) -> str:
+        return f"{int(total // 60)} hours {int(total % 60)} minutes"
+
+    reading, exercise = (sum(int(row[column]) for row in rows) for column in (3, 5))
+    said = f"{hours(reading)} of reading and {hours(exercise)} of exercises, beside {hours(90 * len(rows))} in class"
+    assert said in " ".join(KIT.split())
+
+
 def test_the_exercises_of_the_sessions_exist_and_take_as_long_as_is_said() -> None:
     rows = sessions()
     every = [exercise for row in rows for exercise in assigned(row[4])]
@@ -153,6 +164,10 @@ def test_mistakes_that_the_kit_names_are_planned_ones() -> None:
     list(all_exercises())
     named = re.findall(r"`([a-z0-9]+)\.(\w+)`: `(\w+)`", KIT)
     assert len(named) >= 14
+    rows = [
+        line[:1] == "|" for line in KIT.partition("## Where they stall")[2].partition("\n## ")[0].splitlines()
+    ]
+    assert sum(now and not before for before, now in zip(rows, rows[1:], strict=False)) == 1, "one table"
     for series, exercise, hint in named:
         assert hint in EXERCISES[f"{series}.{exercise}"].hints, f"{series}.{exercise} has no hint {hint}"
 
@@ -160,6 +175,11 @@ def test_mistakes_that_the_kit_names_are_planned_ones() -> None:
 def test_what_the_kit_points_to_is_there() -> None:
     links = [url for url in re.findall(r"\]\(([^)#]+)\)", KIT) if "://" not in url]
     assert links and all((ROOT / url).exists() for url in links)
+    headings = {
+        re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in re.findall(r"^## (.+)", KIT, re.M)
+    }
+    places = re.findall(r"\]\(#([^)]+)\)", KIT)
+    assert places and set(places) <= headings
     from typer.main import get_command
 
     from fedit_lib.cli import app
