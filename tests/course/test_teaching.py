@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 import statistics
@@ -167,7 +168,7 @@ def test_mistakes_that_the_kit_names_are_planned_ones() -> None:
     rows = [
         line[:1] == "|" for line in KIT.partition("## Where they stall")[2].partition("\n## ")[0].splitlines()
     ]
-    assert sum(now and not before for before, now in zip(rows, rows[1:], strict=False)) == 1, "one table"
+    assert sum(now and not before for before, now in itertools.pairwise(rows)) == 1, "one table"
     for series, exercise, hint in named:
         assert hint in EXERCISES[f"{series}.{exercise}"].hints, f"{series}.{exercise} has no hint {hint}"
 
