@@ -276,6 +276,15 @@ def test_the_examples_editor_joins_the_board(tmp_path: Path, root: Path, monkeyp
     assert scores[EXAMPLE]["parameters"] == 4 * 3 * 64 * 64
 
 
+def test_the_notebooks_name_of_the_example_is_its_name(root: Path, monkeypatch) -> None:
+    monkeypatch.chdir(root / "notebooks/7_compare/assets")
+    text = (root / "notebooks/7_compare/04_your_own_model.ipynb").read_text(encoding="utf-8")
+    names = set(re.findall(r"fedit \w+ (?:--add )?(my_editor:\w+)", text))
+    assert names
+    for name in names:
+        assert editors.find(name).attributes
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
@@ -419,12 +428,30 @@ def test_bench_measures_everything(tmp_path: Path) -> None:
     )
     assert code == 0, text
     measured = json.loads((tmp_path / "bench.json").read_text())
-    assert measured["device"] == "cpu" and len(measured["results"]) == 12
+    assert measured["device"] == "cpu" and measured["quick"] and len(measured["results"]) == 10
+    assert text.count("A quick look: few pictures, smoke profiles") == 2, "over each of the two tables"
+    assert (
+        "fedit bench --quick: " in text
+        and "32 px" in text
+        and "laptop" not in text
+        and "paper size" not in text
+    )
     assert {row["unit"] for row in measured["results"].values()} == {"faces/s", "images/s", "ms", "s"}
     assert all(row["value"] >= 0 for row in measured["results"].values())
     assert list(measured["rounds"]) == list(papers.PAPERS)
     assert all(row["seconds_a_round"] > 0 for row in measured["rounds"].values())
     assert "| AttGAN | 8 | 3 |" in text
+
+
+def test_only_a_quick_bench_is_called_one() -> None:
+    from fedit_lib.course import bench
+
+    measured = {"quick": False, "hardware": "x", "threads": 1, "precision": "p", "results": {}, "rounds": {}}
+    assert bench.table(measured).caption is None and "quick" not in bench.rounds_table(measured)
+    measured["quick"] = True
+    assert bench.table(measured).caption == bench.QUICK and bench.rounds_table(measured).startswith(
+        bench.QUICK
+    )
 
 
 def test_the_bench_times_rounds_of_every_phase_of_a_training(monkeypatch: pytest.MonkeyPatch) -> None:

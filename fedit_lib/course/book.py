@@ -83,7 +83,8 @@ def build(root: Path, out: Path, report: Callable[[str], None] = print) -> list[
 def outline(root: Path) -> list[Page]:
     """Every page of the book in reading order, not rendered yet."""
     found = [Page(root / "README.md", "index.html", "", HOME)]
-    exercises = sorted((root / "exercises").glob("*/*.ipynb"))
+    # the course's own: a learner's, put aside as NAME.mine.ipynb, are none
+    exercises = sorted(p for p in (root / "exercises").glob("*/*.ipynb") if "." not in p.stem)
     notebooks = find_notebooks(root)
     for series in sorted({path.parent.name for path in notebooks}):
         for path in [p for p in [*notebooks, *exercises] if p.parent.name == series]:

@@ -188,6 +188,16 @@ def test_building_again_gives_the_same_files_and_stale_pages_go(tmp_path: Path) 
     assert {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()} == first
 
 
+def test_what_a_learner_put_aside_is_no_page(tmp_path: Path) -> None:
+    text = small(tmp_path).read_text()
+    own = tmp_path / "exercises" / "1_one"
+    own.mkdir(parents=True)
+    for name in ("01_exercises.ipynb", "01_exercises.mine.ipynb", "01_exercises.mine-2.ipynb"):
+        (own / name).write_text(text)
+    pages = [page.source.name for page in book.outline(tmp_path)]
+    assert [name for name in pages if "exercises" in name] == ["01_exercises.ipynb"]
+
+
 def small(root: Path, *cells: str) -> Path:
     """A course of one notebook, with a formula, a widget and a link."""
     made = [nbformat.v4.new_markdown_cell(text, id=f"m{i}") for i, text in enumerate(cells)] or [
