@@ -46,7 +46,7 @@ class OracleWarning(UserWarning):
 
 
 class ExamWarning(UserWarning):
-    """The editor has met these pictures, or has never met pictures of their kind."""
+    """The editor has met these pictures, has never met pictures of their kind, or answers in [0, 1]."""
 
 
 def evaluate(
@@ -406,6 +406,8 @@ class Desk:
 def check_answer(answer: Any, images: Tensor, who: str) -> Tensor:
     """What an editor returned, as float on the device of `images` and clamped to [-1, 1].
 
+    Warns (`ExamWarning`) of pictures that look like [0, 1].
+
     Raises:
         ValueError: if it is no picture batch of the same shape in [-1, 1] (a hundredth beyond is forgiven).
     """
@@ -420,6 +422,13 @@ def check_answer(answer: Any, images: Tensor, who: str) -> Tensor:
     if not bool(((answer >= -1.01) & (answer <= 1.01)).all()):  # also false for NaN
         raise ValueError(
             f"{who} must stay in [-1, 1]; it reached {_reach(answer)}. Is a tanh or a clamp missing?"
+        )
+    if len(images) and answer.min() >= 0 and images.min() < -0.5:  # faces without a dark pixel
+        warnings.warn(
+            f"{who} returned nothing below 0. Pictures go from -1 (black) to 1: if yours are in [0, 1], "
+            f"return 2 * pictures - 1",
+            ExamWarning,
+            stacklevel=4,
         )
     return answer.detach().float().to(images.device).clamp(-1, 1)
 

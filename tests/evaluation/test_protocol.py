@@ -13,6 +13,7 @@ from fedit_lib.evaluation import METRICS, DoNothing, Exam, OracleWarning, Scores
 from fedit_lib.evaluation.exam import exam, terciles
 from fedit_lib.evaluation.metrics import PSNR_CAP
 from fedit_lib.evaluation.oracle import Oracle
+from fedit_lib.evaluation.protocol import ExamWarning
 
 NAMES = ("Bangs", "Eyeglasses", "Smiling", "Black_Hair", "Blond_Hair")  # those that `knowing` has learned
 
@@ -185,6 +186,16 @@ def test_answers_that_are_no_pictures_are_refused(answer, message, small_exam, k
     editor.edit = lambda images, labels, target: answer(images)
     with pytest.raises(ValueError, match=message):
         examine(editor, small_exam, knowing)
+
+
+def test_answers_that_look_like_0_to_1_are_warned_of(small_exam, knowing):
+    editor = Plain()
+    editor.edit = lambda images, labels, target: (images + 1) / 2
+    with pytest.warns(ExamWarning, match=r"Plain\.edit returned nothing below 0.*2 \* pictures - 1"):
+        examine(editor, small_exam, knowing)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExamWarning)
+        examine(Plain(), small_exam, knowing)
 
 
 @pytest.mark.parametrize(
