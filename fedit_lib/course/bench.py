@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 ROUNDS = 4  # timed of each training, after one to warm up
+QUICK = (
+    "A quick look: few pictures, smoke profiles, one round each. Not this machine's speed, not to be quoted."
+)
 
 
 def measure(device: str = "auto", repeats: int = 3, quick: bool = False) -> dict[str, Any]:
@@ -17,11 +20,12 @@ def measure(device: str = "auto", repeats: int = 3, quick: bool = False) -> dict
     Args:
         device: "auto" for the best there is, "cpu", "cuda" ...
         repeats: of drawing.
-        quick: few pictures and small batches, to see that it works; the numbers say little.
+        quick: few pictures and the smoke profile, to see that it works; the numbers say little, and are named so.
 
     Returns:
-        JSON-able: "device", "precision" (of the training), "hardware", "versions"; "results", name -> {"value",
-        "unit"}; "rounds", a paper -> {"batch_size", "steps", "seconds_a_round", "hours"} of its laptop profile.
+        JSON-able: "quick"; "device", "precision" (of the training), "hardware", "versions"; "results", name ->
+        {"value", "unit"}; "rounds", a paper -> {"batch_size", "steps", "seconds_a_round", "hours"} of its laptop
+        profile (quick: of its smoke profile).
 
     Raises:
         ValueError: this machine does not have the device.
@@ -41,10 +45,11 @@ def measure(device: str = "auto", repeats: int = 3, quick: bool = False) -> dict
     for size in (64, 128):
         note(f"faces drawn at {size} px", _faces_a_second(size, place, repeats, quick), "faces/s")
     precision, rounds = fast_precision(str(place)), {}
+    profile = "smoke" if quick else "laptop"
     for name, paper in PAPERS.items():
-        settings = paper.PROFILES["smoke" if quick else "laptop"]
+        settings = paper.PROFILES[profile]
         seconds, _ = _seconds_a_round(paper, settings, place, precision, 1 if quick else ROUNDS)
-        note(f"a round of {paper.TITLE}, laptop profile (batches of {settings.batch_size})", seconds, "s")
+        note(f"a round of {paper.TITLE}, {profile} profile (batches of {settings.batch_size})", seconds, "s")
         hours = seconds * settings.steps / 3600
         rounds[name] = {
             "batch_size": settings.batch_size,
@@ -52,17 +57,22 @@ def measure(device: str = "auto", repeats: int = 3, quick: bool = False) -> dict
             "seconds_a_round": seconds,
             "hours": hours,
         }
-    for profile in ("laptop", "paper"):
-        settings = attgan.PROFILES["smoke" if quick else profile]
+    sizes = {f"{p} size": p for p in ("laptop", "paper")}
+    if quick:
+        sizes = {"smoke size": "smoke"}
+    for words, profile in sizes.items():
+        settings = attgan.PROFILES[profile]
         if place.type == "cpu" and settings.size > 64:  # paper size is slow there
             settings = replace(settings, batch_size=4)
         seconds, moves = _seconds_a_round(attgan, settings, place, precision, 1 if quick else 2)
-        words = f"{profile} size ({settings.size} px, batches of {settings.batch_size})"
+        words = f"{words} ({settings.size} px, batches of {settings.batch_size})"
         # Every move takes a fresh batch: images that pass through one move each.
         note(f"AttGAN training, {words}", settings.batch_size * moves / seconds, "images/s")
-    for profile, size in (("laptop", 64), ("paper", 128)):
-        note(f"one AttGAN edit, {profile} size ({size} px)", _edit_ms(profile, place, quick), "ms")
+    for words, profile in sizes.items():
+        size = attgan.PROFILES[profile].size
+        note(f"one AttGAN edit, {words} ({size} px)", _edit_ms(profile, place, 5 if quick else 30), "ms")
     return {
+        "quick": quick,
         "device": str(place),
         "precision": precision,
         "threads": torch.get_num_threads(),
@@ -78,7 +88,8 @@ def table(measured: dict[str, Any]) -> Any:
     from rich.table import Table
 
     facts = f"{measured['hardware']}, {measured['threads']} threads, training in {measured['precision']}"
-    shown = Table(title=f"fedit bench: {facts}")
+    title, caption = ("fedit bench --quick", QUICK) if measured["quick"] else ("fedit bench", None)
+    shown = Table(title=f"{title}: {facts}", caption=caption)
     for title, justify in (("what", "left"), ("", "right"), ("unit", "left")):
         shown.add_column(title, justify=justify)  # type: ignore[arg-type]
     for name, row in measured["results"].items():
@@ -87,14 +98,14 @@ def table(measured: dict[str, Any]) -> Any:
 
 
 def rounds_table(measured: dict[str, Any]) -> str:
-    """What a round of each paper's laptop profile takes, as a table for a README."""
+    """What a round of each paper's laptop profile takes, as a table for a README; above a quick look's, what it is."""
     from fedit_lib.papers import PAPERS
 
     rows = ["| paper | batch | rounds | a round, s | all rounds, h |", "| --- | ---: | ---: | ---: | ---: |"]
     for name, row in measured["rounds"].items():
         cells = f"{row['steps']:,} | {row['seconds_a_round']:.2f} | {row['hours']:.1f}"
         rows.append(f"| {PAPERS[name].TITLE} | {row['batch_size']} | {cells} |")
-    return "\n".join(rows)
+    return "\n".join([f"{QUICK}\n"] * measured["quick"] + rows)
 
 
 def _seconds(work: Callable[[], Any], device: Any, repeats: int) -> float:
@@ -174,13 +185,13 @@ def _seconds_a_round(
     return statistics.mean(taken[1:]), statistics.mean(moves[1:])
 
 
-def _edit_ms(profile: str, device: Any, quick: bool) -> float:
+def _edit_ms(profile: str, device: Any, repeats: int) -> float:
     import torch
 
     from fedit_lib.papers import attgan
 
-    game = attgan.build("smoke" if quick else profile)
+    game = attgan.build(profile)
     editor = attgan.editor(game.inference_networks(), {"config": game.config()}, device=str(device))
     image = torch.zeros(1, 3, editor.size, editor.size)
     labels = torch.zeros(1, len(editor.attributes))
-    return 1000 * _seconds(lambda: editor.edit(image, labels, 1 - labels), device, 5 if quick else 30)
+    return 1000 * _seconds(lambda: editor.edit(image, labels, 1 - labels), device, repeats)

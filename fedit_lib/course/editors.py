@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import textwrap
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,9 @@ def _examine(name: str, editor: Any, few: dict[str, Any], **settings: Any) -> An
         return evaluate(editor, **settings)
     with _own_code(name):
         if "@" not in name:  # from sketches it knows the people of its exam alone
-            evaluate(editor, **(settings | few | {"slider_faces": 0, "progress": False}))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the exam itself will give them
+                evaluate(editor, **(settings | few | {"slider_faces": 0, "progress": False}))
         return evaluate(editor, **settings)
 
 
@@ -233,8 +236,13 @@ def _load_file(path: Path) -> Any:
         raise ValueError(f"there is no file {path}: give file.py:Class, seen from this folder")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     loaded = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, loaded)  # dataclasses, for one, look their module up
-    spec.loader.exec_module(loaded)
+    kept = sys.modules.setdefault(path.stem, loaded)  # dataclasses, for one, look their module up
+    try:
+        spec.loader.exec_module(loaded)
+    except BaseException:
+        if kept is loaded:  # half of a module is no module
+            del sys.modules[path.stem]
+        raise
     return loaded
 
 

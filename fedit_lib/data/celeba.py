@@ -134,9 +134,10 @@ def find_folder(root: Path) -> Path:
             if (place / KAGGLE_TABLE).is_file():
                 raise DataError(_kaggle(place, [name for name in TABLES if not (place / name).is_file()]))
         what = "there is no CelebA" if len(missing) == len(TABLES) + 1 else "CelebA is not complete"
-        labels, split, *others = TABLES
-        needed = f" (the labels come from {labels}, the split from {split}; torchvision's reader wants the others too)"
-        needed = needed if {*missing} & {*others} else ""
+        minor = [name for name in missing if name in TABLES[2:]]
+        needed = (
+            f" (no label comes from {' or '.join(minor)}, but torchvision's reader wants it)" if minor else ""
+        )
         raise DataError(
             f"{what} at {folder}: missing {', '.join(missing)}{needed}. Get the files from the authors' page "
             f"(mmlab.ie.cuhk.edu.hk/projects/CelebA.html) and unpack {IMAGES}.zip beside the tables; "

@@ -43,7 +43,7 @@ TRAIN_ON_PHOTOS = (
 )
 VALIDATION_PHOTOS = 500
 
-# Seconds in CI, and some ten minutes on two CPU cores.
+# Seconds in CI, and half an hour on two CPU cores.
 PROFILES = {
     "smoke": Profile(
         name="smoke", size=64, steps=4, batch_size=16, faces=96, checkpoint_every=1000, log_every=1,
@@ -515,11 +515,14 @@ def load_oracle(variant: str = "a", device: str = "cpu", path: str | Path | None
         ValueError: if the variant is unknown.
         WeightsError: if the file is absent, damaged, or holds something else.
     """
-    path = weights_path(variant) if path is None else Path(path)
+    given, path = path, weights_path(variant) if path is None else Path(path)
     if not path.exists():
+        if given is not None:
+            raise WeightsError(f"there is no oracle at {path}: give the .safetensors file of a training")
         raise WeightsError(
-            f"the oracle's weights are not at {path.name} (folder {path.parent.name}). "
-            f"Train them (about ten minutes): fedit train oracle --variant {variant}"
+            f"the oracle's weights are not at {path}: get them again (git checkout -- fedit_lib/weights), or train "
+            f"them, half an hour on two CPU cores, with fedit train oracle --variant {variant}, and copy {path.name} "
+            f"and {path.stem}.json from build/runs/oracle-{variant}-laptop to {path.parent}"
         )
     key = (str(path.resolve()), path.stat().st_mtime)
     if key not in _LOADED:

@@ -8,6 +8,7 @@ import pytest
 
 from fedit_lib import faces, papers
 from fedit_lib.course import editors
+from fedit_lib.evaluation import ExamWarning
 
 OWN = """
 class One:
@@ -70,3 +71,13 @@ def test_what_the_board_cannot_do_is_said_before_anyone_is_examined(monkeypatch)
         editors.board(by="typo", faces=4)
     with pytest.raises(ValueError, match=r"x\.foo"):
         editors.board(plot=Path("x.foo"), faces=4)
+
+
+def test_the_try_before_an_exam_warns_of_nothing_twice(own: str) -> None:
+    with open(own, "a") as file:
+        file.write(
+            "class Foreign(One):\n    receipt = {'source': 'celeba', 'faces': 'celeba-train-crop170'}\n"
+        )
+    with pytest.warns(ExamWarning, match="trained on photographs") as seen:
+        editors.score(f"{own}:Foreign", faces=4)
+    assert sum(issubclass(warning.category, ExamWarning) for warning in seen) == 1

@@ -181,7 +181,7 @@ def damage(folder, how):
         ("absent", r"there is no CelebA at .*celeba: missing list_attr_celeba\.txt.*authors' page"),
         (
             "no table",
-            r"not complete.*missing identity_CelebA\.txt \(the labels come from list_attr_celeba\.txt, the split from",
+            r"not complete.*missing identity_CelebA\.txt \(no label comes from identity_CelebA\.txt, but torchvision's",
         ),
         ("no pictures", r"not complete.*missing img_align_celeba/"),
         ("partial pictures", r"lacks 2 of the 6 pictures of the train split \(the first is 000002\.jpg\)"),

@@ -117,8 +117,6 @@ def test_errors_name_the_thing_and_the_fix(tmp_path):
         Oracle(size=50)
     with pytest.raises(faces.UnknownAttribute):
         Oracle(attributes=["Smilling"])
-    with pytest.raises(WeightsError, match="fedit train oracle --variant b"):
-        load_oracle("b", path=tmp_path / "nowhere.safetensors")
     oracle = Oracle(attributes=["Smiling"], size=32, width=8)
     with pytest.raises(ValueError, match="does not know Bangs"):
         oracle.columns(["Bangs"])
@@ -153,3 +151,26 @@ def test_the_receipts_command_says_what_is_not_the_default(tmp_path, monkeypatch
         "command"
     ]
     assert told == f"{whole} --source folder --root mine --attributes Smiling,Bangs"
+
+
+def test_an_absent_oracle_is_named_with_where_a_training_leaves_one(tmp_path, monkeypatch):
+    from fedit_lib.course import runs
+    from fedit_lib.evaluation import oracle
+
+    told = {}
+    monkeypatch.setattr(oracle, "train", lambda **how: told.update(how))
+    monkeypatch.chdir(tmp_path)
+    runs.train("oracle", variant="b")
+    monkeypatch.setattr(
+        oracle, "weights_path", lambda variant: tmp_path / "weights" / f"oracle_{variant}.safetensors"
+    )
+    with pytest.raises(WeightsError, match=r"git checkout -- fedit_lib/weights.*half an hour") as error:
+        load_oracle("b")
+    assert (
+        f"and copy oracle_b.safetensors and oracle_b.json from {told['out']} to {tmp_path / 'weights'}"
+        in str(error.value)
+    )
+    with pytest.raises(
+        WeightsError, match=r"there is no oracle at .*mine\.safetensors: give the \.safetensors file"
+    ):
+        load_oracle(path=tmp_path / "mine.safetensors")
