@@ -66,6 +66,8 @@ def test_celeba_is_checked_cached_and_described(celeba: Path) -> None:
         "celeba-test-crop170: 16 faces of 16x16, 40 attributes" in text and "Smiling" in text and "%" in text
     )
     assert (celeba / "cache" / "celeba-test-16-crop170" / "images.npy").exists()
+    for paper in PAPERS.values():  # the cache that is written unasked is the one that a training wants
+        assert f"of {paper.PROFILES['laptop'].size}x" in fedit("data", "celeba", "--root", celeba)
     assert "there is no CelebA" in fedit("data", "celeba", "--root", celeba / "nowhere", code=2)
 
 
