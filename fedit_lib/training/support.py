@@ -34,11 +34,11 @@ def check_device(device: str | torch.device) -> None:
     if kind not in ("auto", "cpu", "cuda", "mps") or (colon and not number.isdigit()):
         raise ValueError(f"unknown device {str(device)!r}: choose auto, cpu, cuda, cuda:1 or mps")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError("this machine has no CUDA device that torch can use: choose device='auto' or 'cpu'")
+        raise ValueError("this machine has no CUDA device that torch can use: choose auto or cpu")
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise ValueError(f"there is no {device}: this machine has {torch.cuda.device_count()} CUDA device(s)")
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("this machine has no MPS device that torch can use: choose device='auto' or 'cpu'")
+        raise ValueError("this machine has no MPS device that torch can use: choose auto or cpu")
 
 
 def start_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
