@@ -111,6 +111,10 @@ def train(
     start_from: Annotated[
         Path | None, typer.Option(help="Run folder of the same paper whose weights to begin with.")
     ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", help="Of the paper's game, other than the profile's: lambda_2=300."),
+    ] = None,
 ) -> None:
     """Train a model; stop it with Ctrl-C (exit code 130), call it again, and it goes on where it was."""
     from fedit_lib.course import runs
@@ -129,6 +133,7 @@ def train(
         resume=resume,
         start_from=start_from,
         variant=variant,
+        options=dict(_named_value("--option", text) for text in option or ()),
     )
     from fedit_lib.training.support import is_first_process
 
@@ -252,7 +257,9 @@ def course_run(
     found = run.find_notebooks(root, notebooks or ())
     if not found:
         raise ValueError(f"there are no notebooks in {root / 'notebooks'}")
-    parameters = {"profile": profile, "device": device, "seed": seed} | dict(map(_parameter, parameter or ()))
+    parameters = {"profile": profile, "device": device, "seed": seed} | dict(
+        _named_value("--parameter", text) for text in parameter or ()
+    )
     if parameters["profile"] not in PROFILES:
         raise ValueError(f"there is no profile {parameters['profile']!r}; there are: {', '.join(PROFILES)}")
     out = out or root / "build" / "course" / profile
@@ -473,10 +480,10 @@ def _print(shown: Any) -> None:
     Console().print(shown)
 
 
-def _parameter(text: str) -> tuple[str, Any]:
+def _named_value(option: str, text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ValueError(f"--parameter wants NAME=VALUE, not {text!r}")
+        raise ValueError(f"{option} wants NAME=VALUE, not {text!r}")
     try:
         return name, json.loads(value)
     except ValueError:

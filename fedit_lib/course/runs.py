@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,17 @@ def train(
     resume: bool = True,
     variant: str | None = None,
     start_from: Path | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Any:
     """Train a paper (returns its `History`) or ``"oracle"`` (returns the oracle). See ``fedit train --help``.
 
     start_from: the run folder of another training of the same paper. A fresh run begins with its weights, wherever
     name and shape agree, instead of random ones. One that resumes goes on from its own.
+    options: arguments of the paper's game that are to differ from the profile's: {"lambda_2": 300.0}.
 
     Raises:
-        ValueError: an unknown name, profile, source or attribute; the known ones are listed. Or a start from a run of
-            another paper, or a root without a source of photographs.
+        ValueError: an unknown name, profile, source, attribute or option; the known ones are listed. Or an option of
+            another type, a start from a run of another paper, a root without a source of photographs.
         OSError: `out` cannot be a folder.
         FileNotFoundError: the folder to start from holds no checkpoint.
         CheckpointError: the run folder holds a run with other settings.
@@ -44,6 +47,8 @@ def train(
         variant = variant or "a"
         if start_from is not None:
             raise ValueError("the oracle starts from nothing: leave --start-from out")
+        if options:
+            raise ValueError("the oracle has no options: leave --option out")
     if root is not None and source == "procedural":
         raise ValueError(
             "--root (root=) is for photographs: name their --source (source=) too, celeba or folder"
@@ -90,8 +95,13 @@ def train(
     settings = paper.PROFILES[profile]
     if steps is not None:
         settings = replace(settings, steps=steps)
+    changed = _checked_options(paper, options or {})
+    if "size" in changed:  # the faces' too
+        settings = replace(settings, size=changed.pop("size"))
+    if variant:
+        changed["variant"] = variant
     torch.manual_seed(seed)  # the weights that the game begins with
-    game = paper.build(settings, attributes=attributes, **({"variant": variant} if variant else {}))
+    game = paper.build(settings, attributes=attributes, **changed)
     if start_from is not None and not (resume and (out / "checkpoint.pt").exists()):
         _begin_with(game, name, Path(start_from))
     validate = _validation(paper, settings.size) if source == "procedural" and profile != "smoke" else None
@@ -126,6 +136,30 @@ def train(
         resume=resume,
         profile=profile,
     )
+
+
+def _checked_options(paper: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, if the paper's game takes them and they are of the types of its own; ValueError otherwise."""
+    known = dict(inspect.signature(getattr(paper, paper.TITLE)).parameters)
+    for own in ("attributes", "variant"):  # these have arguments of their own
+        known.pop(own, None)
+    kinds = {
+        "bool": (bool, "true or false"),
+        "int": (int, "a whole number"),
+        "float": ((int, float), "a number"),
+        "str": (str, "a word"),
+    }
+    for name, value in options.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"it has: {', '.join(known)}"
+            raise ValueError(f"{paper.TITLE} has no option {name!r}; {hint}")
+        kind, *others = known[name].annotation.split(" | ")
+        types, words = kinds[kind]
+        fits = isinstance(value, types) and isinstance(value, bool) == (kind == "bool")
+        if not fits and not (value is None and "None" in others):
+            raise ValueError(f"the option {name} of {paper.TITLE} is {words}, not {value!r}")
+    return dict(options)
 
 
 def _begin_with(game: Any, name: str, run: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ def read_checkpoint(path: Path, config: dict[str, Any]) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint ({type(error).__name__}): {fix}"
         ) from error
+    saved, config = _flat(saved), _flat(config)
     differences = [
         f"{key} is {saved.get(key, 'absent')!r} there and {config.get(key, 'absent')!r} here"
         for key in sorted({*saved, *config})
@@ -94,3 +96,12 @@ def read_checkpoint(path: Path, config: dict[str, Any]) -> dict[str, Any]:
             f"{path} belongs to another training: {'; '.join(differences)}. To go on, {fix}"
         )
     return state
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the game's options one by one, so that one that differs is named alone."""
+    options = config.get("options")
+    if not isinstance(options, Mapping):  # of somebody's own game
+        return dict(config)
+    rest = {key: value for key, value in config.items() if key != "options"}
+    return rest | {f"the option {key}": value for key, value in options.items()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from fedit_lib import papers
 from fedit_lib.course import runs
 from fedit_lib.data import procedural
 from fedit_lib.papers import attgan
@@ -186,6 +188,56 @@ def test_a_run_may_start_from_another_of_its_paper(run: Path, tmp_path: Path, ca
         runs.train("attgan", out=tmp_path / "none", start_from=tmp_path / "nothing", **options)
     with pytest.raises(ValueError, match="oracle starts from nothing"):
         runs.train("oracle", out=tmp_path / "oracle", start_from=run)
+
+
+@pytest.mark.parametrize("name", papers.PAPERS)
+def test_what_a_game_was_built_with_can_be_asked_for(name: str) -> None:
+    paper = papers.paper(name)
+    config = paper.build("smoke").config()
+    asked = {k: v for k, v in config.items() if k not in ("attributes", "variant")}
+    assert runs._checked_options(paper, asked) == asked and len(asked) > 5
+
+
+def test_a_training_with_other_options_than_its_profiles(run: Path, tmp_path: Path) -> None:
+    settings = {
+        "profile": "smoke",
+        "device": "cpu",
+        "steps": 1,
+        "attributes": ["Bangs"],
+        "out": tmp_path / "a",
+    }
+    runs.train("sagan", options={"lambda_2": 300, "size": 64}, **settings)
+    _, game, state = runs.load_checkpoint(tmp_path / "a" / "checkpoint.pt")
+    assert game.lambda_2 == 300 and game.size == 64 and state["config"]["size"] == 64
+    changed = "another training: the option lambda_2 is 300 there and 25 here"  # a run keeps its options ...
+    with pytest.raises(CheckpointError, match=changed):
+        runs.train("sagan", options={"lambda_2": 25, "size": 64}, **(settings | {"steps": 2}))
+    # ... another may begin with its weights
+    more = settings | {"out": tmp_path / "b", "start_from": tmp_path / "a"}
+    runs.train("sagan", options={"lambda_2": 25, "size": 64}, **more)
+    assert runs.load_checkpoint(tmp_path / "b" / "checkpoint.pt")[1].lambda_2 == 25
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lamda_2": 3.0}, "SaGAN has no option 'lamda_2'; did you mean lambda_2?"),
+        ({"zzz": 3.0}, "no option 'zzz'; it has: size, width"),
+        ({"attributes": ["Bangs"]}, "no option 'attributes'"),
+        ({"lambda_2": "much"}, "the option lambda_2 of SaGAN is a number, not 'much'"),
+        ({"lambda_2": True}, "is a number, not True"),
+        ({"mask": 1}, "mask of SaGAN is true or false, not 1"),
+        ({"width": 8.5}, "width of SaGAN is a whole number, not 8.5"),
+        ({"width": None}, "width of SaGAN is a whole number, not None"),
+        ({"san_width": "8"}, "san_width of SaGAN is a whole number"),
+        ({"lambda_2": -1}, "lambda_2 is -1; a weight must be 0 or more"),
+    ],
+)
+def test_options_that_no_game_takes(tmp_path: Path, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        runs.train("sagan", profile="smoke", out=tmp_path / "x", device="cpu", options=options)
+    with pytest.raises(ValueError, match="oracle has no options"):
+        runs.train("oracle", profile="smoke", out=tmp_path / "x", device="cpu", options=options)
 
 
 @pytest.mark.parametrize("content", [b'{"step" 3}', b"\xff\xfe", b"3", b"[1, 2]"])

@@ -382,7 +382,7 @@ def test_keep_best_keeps_the_highest_number(tmp_path):
 @pytest.mark.parametrize(
     "change,named",
     [
-        ({"game": ToyGame(width=5)}, "options"),
+        ({"game": ToyGame(width=5)}, "the option width is 6 there and 5 here"),
         ({"batch_size": 5}, "batch_size is 4 there and 5 here"),
         ({"seed": 1}, "seed"),
         ({"flip": False}, "flip"),
