@@ -1,15 +1,24 @@
-"""lambda_2.csv: what the validation said while one attribute's training went on with other weights.
+"""lambda_2.csv: what the validation said while one attribute's training went on with other weights. And its picture.
 
     python lambda_2.py data/runs/sagan_Smiling data/runs/sagan_Smiling_b ...
 
 The run folders of *one* attribute, in order, each of which began as a copy of the one before it (so its log has that
-one's rows too). Rows are appended, two a stage: the first validation of it and the last.
+one's rows too). The attribute's rows are written anew, two a stage: the first validation of it and the last; those of
+other attributes stay. lambda_2_ATTRIBUTE.jpg shows some people of the "valid" split: the faces, then the edits and the
+masks at the end of each stage, then the true answers.
 """
 
 import csv
 import json
 import sys
 from pathlib import Path
+
+import torch
+from PIL import Image
+
+from fedit_lib import faces
+from fedit_lib.course.runs import load_run_editor
+from fedit_lib.data.files import write_table
 
 COLUMNS = (
     "accuracy",
@@ -19,6 +28,7 @@ COLUMNS = (
     "leakage",
     "reconstruction_psnr",
 )
+PEOPLE = 4  # in the picture
 
 
 def stages(runs: list[Path]) -> list[dict[str, str]]:
@@ -39,12 +49,25 @@ def stages(runs: list[Path]) -> list[dict[str, str]]:
     return rows
 
 
+def picture(runs: list[Path], attribute: str) -> Image.Image:
+    """A row a person: the face, edit and mask at the end of every run, the true answer."""
+    people = faces.sample(PEOPLE, seed=faces.SEEDS["valid"].start, correlated=False)
+    images, labels = faces.render(people, size=64), people.labels([attribute])
+    columns = [images]
+    for run in runs:
+        editor = load_run_editor(run, device="cpu")
+        mask = editor.attention(images, labels, 1 - labels)
+        columns += [editor.edit(images, labels, 1 - labels), 2 * mask.expand_as(images) - 1]
+    columns.append(faces.render(people.with_targets([attribute], 1 - labels), size=64))
+    return faces.show(torch.stack(columns, 1).flatten(0, 1), columns=len(columns), scale=1)
+
+
 if __name__ == "__main__":
-    out = Path(__file__).with_name("lambda_2.csv")
-    rows = stages([Path(folder) for folder in sys.argv[1:]])
-    fresh = not out.exists()
-    with out.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerows(rows)
+    out, runs = Path(__file__).with_name("lambda_2.csv"), [Path(folder) for folder in sys.argv[1:]]
+    rows = stages(runs)
+    attribute = rows[0]["attribute"]
+    if out.exists():
+        with out.open(encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row["attribute"] != attribute] + rows
+    write_table(out, rows)
+    picture(runs, attribute).save(out.with_name(f"lambda_2_{attribute}.jpg"), quality=88)
