@@ -382,8 +382,9 @@ class SaGAN(Game):
 # rounds to hear a whisper. The attribute keeps its way into the AMN (first_norm, see above). The critic learns three
 # times as fast as the generator: after 800 moves alone it saw .72 of Smiling at a rate of 3e-4 and under a noise of .3,
 # .84 at 1e-3, .91 at 1e-3 and .15. Without noise the generator fooled it at once, by patterns of a few grey levels.
-# One pair of lambda_2 and cls_g does not serve every attribute: glasses ship after three more parts (300 and 5, 8
-# and 3, 150 and 3), smiles after three more, down to 25 and 1. Notebook 4_sagan/02 has the table.
+# One pair of lambda_2 and cls_g does not serve every attribute, and a mask that closes before the AMN can paint stays
+# shut. What ships went on from this profile with lambda_2 down to 8, 6 and 8 (glasses, smiles, mouths), then up to
+# 150, 60 and 150: first open, then close. Notebook 4_sagan/02 has the table.
 LAPTOP = {
     "width": 12,
     "san_width": 8,
