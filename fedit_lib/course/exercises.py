@@ -64,14 +64,12 @@ def generate(solution: Path, seed: int | None = None, count: int | None = None) 
         seed, count: of a `variant`; None is the course's own.
 
     Raises:
-        ValueError: no answer stands between nbgrader's markers, or a marker has no partner.
+        ValueError: no answer stands between nbgrader's markers, or a marker has no partner. Or a count without a seed.
     """
     from nbgrader.preprocessors import ClearOutput, ClearSolutions
     from traitlets.config import Config
 
-    content = nbformat.read(solution, as_version=4)
-    if seed is not None:
-        content = variant(content, solution.parent.name, seed, count)
+    content = _read(solution, seed, count)
     if not any("### BEGIN SOLUTION" in cell.source for cell in content.cells):
         raise ValueError(f"{solution.name} has no answer between ### BEGIN SOLUTION and ### END SOLUTION")
     config = Config()
@@ -223,9 +221,7 @@ def build_nbgrader(root: Path, to: Path, seed: int | None = None, count: int | N
 
     texts = {}
     for path in _solutions(root):
-        content = nbformat.read(path, as_version=4)
-        if seed is not None:
-            content = variant(content, path.parent.name, seed, count)
+        content = _read(path, seed, count)
         _grade(content, f"{path.parent.name}/{path.name}")
         normalise(content)
         target = Path(to) / "source" / path.relative_to(root / "solutions")
@@ -284,6 +280,14 @@ def handout(root: Path, to: Path, seed: int | None = None, count: int | None = N
         shutil.rmtree(part, ignore_errors=True)
         raise
     return [Path(to) / name for name in sorted({*copied, *texts})]
+
+
+def _read(solution: Path, seed: int | None, count: int | None) -> Any:
+    """The notebook, or its variant of this seed. ValueError for a count without a seed, and as `variant` raises."""
+    if count is not None and seed is None:
+        raise ValueError("--count (count=) chooses the exercises of a variant: give its --seed (seed=) too")
+    content = nbformat.read(solution, as_version=4)
+    return content if seed is None else variant(content, solution.parent.name, seed, count)
 
 
 def _tracked(root: Path) -> list[str]:

@@ -236,8 +236,11 @@ def test_a_training_with_other_options_than_its_profiles(run: Path, tmp_path: Pa
 def test_options_that_no_game_takes(tmp_path: Path, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         runs.train("sagan", profile="smoke", out=tmp_path / "x", device="cpu", options=options)
+
+
+def test_the_oracle_has_no_options(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="oracle has no options"):
-        runs.train("oracle", profile="smoke", out=tmp_path / "x", device="cpu", options=options)
+        runs.train("oracle", profile="smoke", out=tmp_path / "x", device="cpu", options={"size": 32})
 
 
 @pytest.mark.parametrize("content", [b'{"step" 3}', b"\xff\xfe", b"3", b"[1, 2]"])

@@ -125,8 +125,10 @@ def test_what_is_no_variant_is_refused(tmp_path: Path) -> None:
     for words in (["--seed", "1"], ["--to", "x"], ["--count", "2"], ["--seed", "1", "--to", "x", "--check"]):
         result = CliRunner().invoke(app, ["exercises", "build", *words])
         assert result.exit_code == 2 and "needs both --seed and --to" in result.output
-    result = CliRunner().invoke(app, ["exercises", "nbgrader", "--to", str(tmp_path), "--count", "2"])
-    assert result.exit_code == 2 and "--seed" in result.output
+    for command in ("nbgrader", "handout"):
+        result = CliRunner().invoke(app, ["exercises", command, "--to", str(tmp_path / "x"), "--count", "2"])
+        assert result.exit_code == 2 and "give its --seed" in result.output
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
