@@ -27,7 +27,7 @@ SWITCHES = {
 
 def small(**options) -> SaGAN:
     torch.manual_seed(0)
-    return sagan.build("smoke", **{"noise": 0.0, **options})
+    return sagan.build("smoke", **{"noise": 0.0, "hold": 0.0, "lambda_2_open": 0.0, **options})
 
 
 def faces(n: int = 6, size: int = 32, k: int = 1) -> Batch:
@@ -104,7 +104,11 @@ def test_any_size_that_can_be_halved(depth, times, blocks):
         ({"critic_moves": 0}, "at least 1"),
         ({"lambda_2": -1.0}, "lambda_2 is -1.0"),
         ({"sparsity": -1.0}, "sparsity is -1.0"),
-        ({"warmup": 0.5, "ramp": 0.2}, "warmup is 0.5 and ramp 0.2"),
+        ({"warmup": 0.5, "ramp": 0.2}, "warmup is 0.5, hold 0.0 and ramp 0.2"),
+        ({"hold": 0.5, "ramp": 0.2}, "hold 0.5 and ramp 0.2"),
+        ({"hold": 0.5}, "the ramp ends after"),
+        ({"hold": -0.5, "ramp": 0.2}, "from 0 to 1"),
+        ({"lambda_2_open": -1.0}, "lambda_2_open is -1"),
         ({"ramp": 1.5}, "from 0 to 1"),
         ({"warmup": -0.1}, "from 0 to 1"),
         ({"noise": -0.1}, "noise is -0.1"),
@@ -438,9 +442,24 @@ def test_an_editor_does_not_train_on_with_its_game():
     assert torch.equal(editor.edit(images, labels, 1 - labels), before)
 
 
+def test_lambda_2_stays_low_until_hold_and_rises_then():
+    """First open the mask, then close it."""
+    game = small(warmup=0.1, hold=0.5, ramp=0.7, lambda_2=150.0, lambda_2_open=8.0)
+    found = []
+    for progress in (0.0, 0.1, 0.49, 0.5, 0.6, 0.7, 1.0):
+        game.set_progress(progress)
+        found.append((game.warming, game.lambda_2_now))
+    assert [warming for warming, _ in found] == [True] + [False] * 6
+    assert [now for _, now in found] == pytest.approx([8, 8, 8, 8, 79, 150, 150])
+    batch = faces()
+    own = game.generator_loss(batch)["own"].item()
+    game.set_progress(0.2)
+    assert game.generator_loss(batch)["own"].item() == pytest.approx(own * 8 / 150, rel=1e-4)
+
+
 def test_a_ramp_may_end_where_the_warm_up_does():
     """Then lambda_2 is there at once."""
-    game = sagan.build("smoke", warmup=0.2, ramp=0.2, lambda_2=50.0)
+    game = small(warmup=0.2, ramp=0.2, lambda_2=50.0)
     found = []
     for progress in (0.0, 0.19, 0.2, 0.9):
         game.set_progress(progress)
