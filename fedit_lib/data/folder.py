@@ -171,7 +171,9 @@ def read_table(table: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]
             f"the first line of {table} must name the columns (the file, then each attribute once), separated by "
             f"commas; it is {first.strip()!r}"
         )
-    report, rows, seen = FolderReport(), {}, set()
+    faults: list[tuple[str, int, str]] = []
+    rows: dict[str, dict[str, float]] = {}
+    seen: set[str] = set()
     for number, line in enumerate(lines, start=2):
         values = [value.strip() for value in line]
         if not any(values):
@@ -181,17 +183,23 @@ def read_table(table: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]
             (column, v) for column, v in zip(columns, values[1:], strict=False) if v not in ("0", "1", "-1")
         ]
         if len(values) != len(header):
-            report.skipped[name] = f"line {number} has {len(values) - 1} values for {len(columns)} attributes"
+            faults.append(
+                (name, number, f"line {number} has {len(values) - 1} values for {len(columns)} attributes")
+            )
         elif wrong:
             column, value = wrong[0]
-            report.skipped[name] = f"line {number}: {column} is {value!r}, not 1 or 0 (or 1 or -1)"
+            faults.append((name, number, f"line {number}: {column} is {value!r}, not 1 or 0 (or 1 or -1)"))
         elif name in rows:
-            report.skipped[f"{name} (line {number})"] = "this image has a row already; the first one counts"
+            faults.append((name, number, "this image has a row already; the first one counts"))
         else:
             rows[name] = {column: float(value) for column, value in zip(columns, values[1:], strict=True)}
             seen.update(values[1:])
     if {"0", "-1"} <= seen:
         raise DataError(f"{table} uses both 0 and -1 for absent attributes: choose one of the two codes")
+    report = FolderReport()
+    for name, number, why in faults:  # where another row counts, or has been told, the line alone is skipped
+        told = name in rows or name in report.skipped
+        report.skipped[f"{name} (line {number})" if told else name] = why
     return columns, {n: {c: float(v > 0) for c, v in row.items()} for n, row in rows.items()}, report
 
 

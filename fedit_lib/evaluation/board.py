@@ -102,8 +102,9 @@ class Leaderboard:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The metrics that any editor has."""
-        return tuple(m for m in COLUMNS if any(self.value(n, m) is not None for n in self.order))
+        """The metrics that any editor has, among them the one that the board is sorted by."""
+        shown = dict.fromkeys((*COLUMNS, self.by))
+        return tuple(m for m in shown if any(self.value(n, m) is not None for n in self.order))
 
     def table(self, width: int | None = None) -> Any:
         """A row a measure and a column an editor, best first: one rich table, or as many as fit into `width`."""
@@ -137,10 +138,8 @@ class Leaderboard:
 
     def to_dict(self) -> dict[str, Any]:
         """{"by", "attributes", "editors": [{"name", metric: number or None, ...}, best first]}."""
-        rows = [
-            {"name": n, **{m: self.value(n, m) for m in (*METRICS, "accuracy_b", "training_seconds")}}
-            for n in self.order
-        ]
+        metrics = (*METRICS, "accuracy_b", "training_seconds", self.by)
+        rows = [{"name": n, **{m: self.value(n, m) for m in metrics}} for n in self.order]
         return {"by": self.by, "attributes": list(self.attributes), "editors": rows}
 
     def to_json(self, path: str | Path | None = None) -> str:
@@ -185,10 +184,7 @@ class Leaderboard:
                 cut = "" if end == (value or 0.0) else "> "
                 axis.text(end, i, f" {cut}{show(metric, value)}", va="center", fontsize=8)
             if metric == "region_psnr":  # the bar to beat
-                floor = self.value(self.order[0], "region_psnr_of_doing_nothing")
-                if floor is not None:
-                    axis.axvline(floor, color="#e45756", lw=1, ls="--", label="doing nothing")
-                    axis.legend(fontsize=7, frameon=False, loc="lower right")
+                self._draw_floors(axis)
             arrow = {True: " (more is better)", False: " (less is better)", None: ""}[better]
             axis.set_title(heading + arrow, fontsize=9, loc="left")
             axis.set_yticks(range(len(values)), self.order, fontsize=8)
@@ -204,6 +200,19 @@ class Leaderboard:
             figure.savefig(buffer, format=kind, dpi=120)
             atomic_write(path, buffer.getvalue())
         return figure
+
+    def _draw_floors(self, axis: Any) -> None:
+        """What doing nothing scores: one line for all, or a mark on each bar where attributes or sizes differ."""
+        each = [self.value(name, "region_psnr_of_doing_nothing") for name in self.order]
+        floors = {place: floor for place, floor in enumerate(each) if floor is not None}
+        if not floors:
+            return
+        look = {"color": "#e45756", "lw": 1, "ls": "--", "label": "doing nothing"}
+        if max(floors.values()) - min(floors.values()) < 0.05:  # the same to the decimal that is shown
+            axis.axvline(max(floors.values()), **look)
+        else:
+            axis.vlines(list(floors.values()), [i - 0.4 for i in floors], [i + 0.4 for i in floors], **look)
+        axis.legend(fontsize=7, frameon=False, loc="lower right")
 
     def __repr__(self) -> str:
         return f"Leaderboard(by {self.by}: {', '.join(self.order)})"

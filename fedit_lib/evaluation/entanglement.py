@@ -88,7 +88,8 @@ def side_effects(
         return oracle.strengths(pictures, seen).cpu()
 
     def redrawn(images: Tensor, own: Tensor, goal: Tensor | None) -> Tensor:
-        answer = editor.reconstruct(images, own) if goal is None else editor.edit(images, own, goal)
+        given = images.clone(), own.clone()  # an editor may work in place
+        answer = editor.reconstruct(*given) if goal is None else editor.edit(*given, goal)
         return read(check_answer(answer, images, type(editor).__name__))
 
     change, truth = torch.zeros(len(asked), len(seen)), torch.zeros(len(asked), len(seen))

@@ -339,8 +339,9 @@ class Desk:
         target[:, 0] = 1 - target[:, 0]
         taken = []
         for _ in range(times + 3):
+            given = _copies(image, label, target)
             start = time.perf_counter()
-            self._edit("edit", image, label, target)
+            self._ask("edit", image, given)
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
             taken.append(1000 * (time.perf_counter() - start))
@@ -375,8 +376,11 @@ class Desk:
         return self.judges[0].strengths(world.to_float(images.to(self.device)), [attribute])[:, 0].cpu()
 
     def _edit(self, method: str, images: Tensor, *columns: Tensor) -> Tensor:
+        return self._ask(method, images, _copies(images, *columns))
+
+    def _ask(self, method: str, images: Tensor, given: list[Tensor]) -> Tensor:
         with torch.no_grad():
-            answer = getattr(self.editor, method)(images, *columns)
+            answer = getattr(self.editor, method)(*given)
         return check_answer(answer, images, f"{self._who}.{method}")
 
     def _attention(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor | None:
@@ -384,7 +388,7 @@ class Desk:
         if self.has_attention is False:
             return None
         with torch.no_grad():
-            mask = self.editor.attention(images, labels, target)
+            mask = self.editor.attention(*_copies(images, labels, target))
         if mask is None and not self.has_attention:
             self.has_attention = False  # it never has one
             return None
@@ -401,6 +405,11 @@ class Desk:
     @property
     def _who(self) -> str:
         return type(self.editor).__name__
+
+
+def _copies(*tensors: Tensor) -> list[Tensor]:
+    """What an editor is given: one that works in place must not change the exam."""
+    return [tensor.clone() for tensor in tensors]
 
 
 def check_answer(answer: Any, images: Tensor, who: str) -> Tensor:

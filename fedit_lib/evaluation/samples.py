@@ -37,7 +37,7 @@ def sample_accuracy(
     attributes = faces.check_attributes(attributes, attributes)
     judged = attributes if judged is None else faces.check_attributes(judged, attributes)
     faces.check_attributes(judged, oracle.attributes)
-    images = sample(labels)
+    images = sample(labels.clone())  # it may work in place
     shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
     if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[:2] != (len(labels), 3):
         raise ValueError(f"sample must return images ({len(labels)}, 3, S, S) in [-1, 1], not {shape}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,11 +109,15 @@ class Scores(dict):
         """From a file that `to_json` wrote.
 
         Raises:
-            ValueError: if the file is no JSON, or no scores.
+            ValueError: if the file is no JSON, or no scores, or a score is no finite number.
         """
         path = Path(source)
+
+        def refuse(constant: str) -> None:
+            raise ValueError(f"{path} is damaged: it holds {constant} where a number belongs")
+
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ValueError(
                 f"{path} is not JSON ({error}); write it with `fedit evaluate NAME --json FILE`"
@@ -128,8 +133,11 @@ class Scores(dict):
             means = (
                 isinstance(value, dict) and "mean" in value and isinstance(value.get("per_attribute"), dict)
             )
-            if not (value is None or means or isinstance(value, int | float)):
-                raise ValueError(f"{path} is damaged: its {metric!r} is neither a number nor means")
+            numbers = [value["mean"], *value["per_attribute"].values()] if means else [value]
+            if not all(map(_is_number, numbers)):
+                raise ValueError(
+                    f"{path} is damaged: its {metric!r} is neither a number nor means of numbers"
+                )
         return cls(data)
 
     def table(self, per_attribute: bool = True) -> Any:
@@ -164,6 +172,12 @@ class Scores(dict):
             for m in ("accuracy", "preservation", "region_psnr", "reconstruction_psnr")
         ]
         return f"Scores({self.name}, {', '.join(parts)})"
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number, or None."""
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (real and abs(value) < math.inf)
 
 
 def pack(

@@ -67,7 +67,7 @@ class FromSketches:
 
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
         """The faces with the attributes that they have, from their sketches."""
-        return self.edit(images, labels, labels)
+        return self.edit(images, labels, labels.clone())  # two tensors: an editor may work in place
 
     def parameters_count(self) -> int | None:
         """How many numbers the editor learned."""

@@ -115,7 +115,8 @@ def edited_copies(editor: Any, people: world.People, attributes: Sequence[str]) 
         for i in range(0, len(images), CHUNK):
             part = slice(i, i + CHUNK)
             question = world.to_float(images[part]), labels[part], target[part]
-            edited = editor.edit(*(tensor.to(device_of(editor)) for tensor in question))
+            # copies: an editor may work in place
+            edited = editor.edit(*(tensor.to(device_of(editor), copy=True) for tensor in question))
             copies.append(world.to_uint8(edited).cpu())
     return torch.cat(copies)
 

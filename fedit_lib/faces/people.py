@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -59,8 +60,15 @@ class People:
         return len(self.traits)
 
     def __getitem__(self, index) -> People:
-        if isinstance(index, int):
-            index = slice(index, index + 1) if index != -1 else slice(-1, None)
+        """One person by number, from the end if negative, or several by a slice, numbers or a mask.
+
+        Raises IndexError for a number beyond either end.
+        """
+        if not isinstance(index, slice | Sequence) and getattr(index, "ndim", 0) == 0:
+            number = operator.index(index)  # NumPy's and torch's numbers too
+            if not -len(self) <= number < len(self):
+                raise IndexError(f"there is no person {number} among {len(self)}: numbers start from 0")
+            index = slice(number % len(self), number % len(self) + 1)
         return People(self.attributes[index], self.traits[index])
 
     def __repr__(self) -> str:
@@ -121,8 +129,8 @@ class People:
         """The same people with several attributes changed: the true answer to an edit.
 
         target: strengths, float (n, k), on any device. Only entries that differ from the present visible strength's
-        label are changed, so what an edit does not ask for keeps its own strength. A label of exactly 0 or 1 means
-        the typical strength (`TYPICAL`); anything between is taken as it is.
+        label are changed, so what an edit does not ask for keeps its own strength. Strengths are brought into the
+        range of `TYPICAL`, 0.1 to 0.9: a label of 0 or 1, and what a slider asks beyond, means the typical strength.
         """
         names = check_attributes(names)
         if target.shape != (len(self), len(names)):

@@ -148,7 +148,7 @@ class EditorPanel(WithSliders):
         image = read_photo(source, self.editor.size, *([name] if name else []))
         label = torch.zeros(len(self.editor.attributes))
         if self._guess is not None:
-            guess = torch.as_tensor(self._guess(image, self.editor.attributes)).float().cpu()
+            guess = torch.as_tensor(self._guess(image.clone(), self.editor.attributes)).float().cpu()
             if guess.shape != (1, len(label)) or not ((guess >= 0) & (guess <= 1)).all():
                 raise ValueError(
                     f"guess_labels must give (1, {len(label)}) values in [0, 1], one for each of the editor's "

@@ -147,8 +147,11 @@ def strip(
 
 
 def ask(editor: Any, method: str, *tensors: Tensor) -> Tensor | None:
-    """What `editor.method(*tensors)` answers, asked on its device: float on the CPU, or None if that is its answer."""
-    answer = getattr(editor, method)(*(tensor.to(device_of(editor)) for tensor in tensors))
+    """What `editor.method(*tensors)` answers, asked on its device: float on the CPU, or None if that is its answer.
+
+    It is given copies, which it may work on in place.
+    """
+    answer = getattr(editor, method)(*(tensor.to(device_of(editor), copy=True) for tensor in tensors))
     return None if answer is None else answer.detach().float().cpu()
 
 

@@ -442,7 +442,7 @@ class SketchPad(WithSliders):
             if self._redrawn:
                 begin = time.perf_counter()
                 self._code = self.editor.code_of_sketch(self.sketch.to(device_of(self.editor)))
-                self._read = self.editor.reading(self._code)[0].detach().float().cpu()
+                self._read = self.editor.reading(self._code.clone())[0].detach().float().cpu()
                 self._milliseconds["read"] = 1000 * (time.perf_counter() - begin)
                 self._redrawn = False
             begin = time.perf_counter()
@@ -533,7 +533,7 @@ def sketch_sheet(
     rows, heads = [], []
     for i in range(len(sketches)):
         sketch = sketches[i : i + 1]
-        code = editor.code_of_sketch(sketch.to(device_of(editor)))
+        code = editor.code_of_sketch(sketch.to(device_of(editor), copy=True))
         rows.append([_grey(sketch), *_row(editor, code, attribute, strengths)])
         heads.append(f"face {i}" if len(sketches) > 1 else "edit")
         if people is not None:
@@ -581,14 +581,15 @@ def _covered(lines: Sequence[Sequence[Point]], width: float, size: int) -> Tenso
 
 def _paint(editor: Any, code: Tensor, target: Tensor, moved: Tensor) -> Tensor:
     """Faces (k, 3, S, S) of one code (1, style): at targets (k, n) where moved (n,) or (k, n), else as it is."""
-    codes = code.expand(len(target), -1)
-    a = editor.intensities_for(codes, target.to(code))
-    return editor.draw(codes, torch.where(moved.to(a.device), a, torch.zeros_like(a))).detach().float().cpu()
+    k = len(target)  # copies of the code: an editor may work in place
+    a = editor.intensities_for(code.repeat(k, 1), target.to(code, copy=True))
+    a = torch.where(moved.to(a.device), a, torch.zeros_like(a))
+    return editor.draw(code.repeat(k, 1), a).detach().float().cpu()
 
 
 def _row(editor: Any, code: Tensor, attribute: str, strengths: Sequence[float]) -> list[Tensor]:
     """A code's face, and that with one attribute at several strengths."""
-    reading = editor.reading(code)[0].detach().float().cpu()
+    reading = editor.reading(code.clone())[0].detach().float().cpu()
     target = torch.stack(
         [reading, *(asked(reading, editor.attributes, attribute, float(s)) for s in strengths)]
     )
@@ -601,8 +602,8 @@ def _every_slider(
     editor: Any, sketch: Tensor, attributes: Sequence[str], strengths: Sequence[float]
 ) -> Image.Image:
     """A sketch (1, 1, S, S), its face, and every slider at several strengths."""
-    code = editor.code_of_sketch(sketch.to(device_of(editor)))
-    reading = editor.reading(code)[0].tolist()
+    code = editor.code_of_sketch(sketch.to(device_of(editor), copy=True))
+    reading = editor.reading(code.clone())[0].tolist()
     rows, notes = [], []
     for name in attributes:
         drawn, *row = _row(editor, code, name, strengths)

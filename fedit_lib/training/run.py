@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+FILES = ("checkpoint.pt", "best.pt", "log.csv", "run.json")  # that a training writes into its folder
+
+
 class TrainingDiverged(RuntimeError):
     """A loss term or a weight is no longer finite. ``player``, ``term`` and ``step`` (from 1) say where."""
 
@@ -108,10 +111,11 @@ class Run:
         self.fabric.barrier()  # nobody writes before everybody has read
         if not self.writes:
             return
-        for leftover in self.out.glob("*.tmp"):  # of a process that was killed while it wrote
-            leftover.unlink()
+        for name in FILES:  # what a process left that was killed while it wrote (see `atomic_path`)
+            for leftover in self.out.glob(f"{name}.[0-9]*.tmp"):
+                leftover.unlink()
         if not resume:
-            for name in ("checkpoint.pt", "best.pt", "log.csv", "run.json"):
+            for name in FILES:
                 old = self.out / name
                 if old.exists():
                     old.replace(old.with_name(f"{old.stem}.old{old.suffix}"))

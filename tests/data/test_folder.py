@@ -108,6 +108,18 @@ def test_skipped_and_why(photos):
     assert data.report.short(2).endswith("... and 5 more")
 
 
+def test_of_two_rows_a_good_one_counts_and_a_bad_one_is_told_by_its_line(photos):
+    path, _ = photos
+    text = "file,Smiling\np0.png,1\np0.png,yes\np1.png,1,0\np1.png,no\np1.png,1\np2.png,?\np2.png,!\n"
+    table(path, text + "p3.png,0\np4.png,0\np5.png,0\n")
+    with pytest.warns(UserWarning, match="5 images read"):
+        report = folder(path, size=16).report
+    assert report.kept == ["p0.png", "p1.png", "p3.png", "p4.png", "p5.png"]
+    lines = [("p0.png", 3), ("p1.png", 4), ("p1.png", 5), ("p2.png", 8)]
+    assert list(report.skipped) == [f"{n} (line {k})" for n, k in lines[:3]] + ["p2.png", "p2.png (line 8)"]
+    assert report.skipped["p2.png"].startswith("line 7: Smiling is '?'")
+
+
 def test_exif_orientation_is_applied(tmp_path):
     path = tmp_path / "one"
     path.mkdir()

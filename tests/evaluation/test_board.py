@@ -129,3 +129,32 @@ def test_the_note_says_what_is_not_of_the_shared_attributes(pair):
 def test_what_cannot_be_drawn_is_named(pair, tmp_path):
     with pytest.raises(ValueError, match=r"board\.foo: end it in \.png"):
         leaderboard(pair).plot(tmp_path / "board.foo")
+
+
+@pytest.mark.parametrize(
+    "metric", ["latent_probe", "sample_accuracy", "fid_inception", "counterfactual_ssim"]
+)
+def test_the_board_shows_what_it_is_sorted_by(pair, metric):
+    pair[0][metric], pair[1][metric] = 0.25, 0.5
+    board = leaderboard(pair, by=metric)
+    assert board.columns.count(metric) == 1
+    assert {row["name"]: row[metric] for row in board.to_dict()["editors"]} == {"Weak": 0.25, "Strong": 0.5}
+    assert metric not in leaderboard(pair).columns
+
+
+def test_doing_nothing_is_drawn_for_each_editor_where_it_differs(pair):
+    def marks(board):
+        (axis,) = (a for a in board.plot(metrics=["region_psnr"]).axes if a.get_visible())
+        assert axis.get_legend().get_texts()[0].get_text() == "doing nothing"
+        whole = [line.get_xdata()[0] for line in axis.lines]
+        return whole, [segment.mean(0).tolist() for c in axis.collections for segment in c.get_segments()]
+
+    assert marks(leaderboard(pair)) == ([15.0], [])
+    pair[0]["region_psnr_of_doing_nothing"] = {
+        "mean": 12.0,
+        "per_attribute": {"Bangs": 15.01, "Smiling": 9.0},
+    }
+    assert len(marks(leaderboard(pair))[0]) == 1  # of Bangs alone, and the same but for rounding
+    board = leaderboard(pair, common=False)
+    assert board.order == ["Strong", "Weak"]
+    assert marks(board) == ([], [[15.0, 0.0], [12.0, 1.0]])

@@ -49,6 +49,22 @@ def test_a_loss_on_every_face_is_not_an_effect_of_the_edit() -> None:
     assert side_effects(Blurs(("Eyeglasses",)), PEOPLE).change.abs().max() == 0
 
 
+def test_an_editor_may_work_in_place() -> None:
+    class Darkens(DoNothing):
+        def edit(self, images, labels, target):
+            return images * (0.9 - 0.2 * labels.mean())
+
+    class DarkensInPlace(DoNothing):
+        def edit(self, images, labels, target):
+            images.mul_(0.9 - 0.2 * labels.mean())
+            labels.zero_()
+            return images
+
+    few, names = PEOPLE[:6], ("Eyeglasses", "Smiling")
+    tidy, spoiling = (side_effects(e(names), few) for e in (Darkens, DarkensInPlace))
+    assert torch.equal(tidy.change, spoiling.change)
+
+
 def test_bad_questions_are_told() -> None:
     editor = DoNothing(("Eyeglasses",))
     with pytest.raises(ValueError, match="no people"):

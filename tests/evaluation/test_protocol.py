@@ -276,6 +276,12 @@ def test_a_good_oracle_is_not_warned_of(small_exam, knowing):
         {"accuracy": "high"},
         {"accuracy": {"mean": 1.0}},
         {"leakage": [1]},
+        {"accuracy": {"mean": "high", "per_attribute": {}}},
+        {"accuracy": {"mean": 1.0, "per_attribute": {"Smiling": "high"}}},
+        {"accuracy": {"mean": 1.0, "per_attribute": {"Smiling": float("nan")}}},
+        {"fid": float("inf")},
+        {"parameters": True},
+        {"about": {"editor": "x", "attributes": ["Smiling"], "faces": 1, "seed": 0, "size": float("nan")}},
     ],
 )
 def test_damaged_scores_are_named(tmp_path, damage):
@@ -287,3 +293,49 @@ def test_damaged_scores_are_named(tmp_path, damage):
     path.write_text(json.dumps(whole | damage))
     with pytest.raises(ValueError, match=r"c\.json (holds no scores|is damaged)"):
         Scores.from_json(path)
+
+
+def test_infinity_in_digits_is_named(true_scores, tmp_path):
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps(true_scores | {"fid": 7}).replace('"fid": 7', '"fid": 1e999'))
+    with pytest.raises(ValueError, match=r"d\.json is damaged: its 'fid'"):
+        Scores.from_json(path)
+
+
+class Remembers(Plain):
+    """Changes nothing, and keeps what it is asked."""
+
+    attributes = ("Eyeglasses", "Smiling")
+
+    def __init__(self, spoils: bool) -> None:
+        self.spoils, self.asked = spoils, []
+
+    def edit(self, images, labels, target=None):
+        given = [tensor for tensor in (images, labels, target) if tensor is not None]
+        self.asked += [tensor.clone() for tensor in given]
+        answer = images.clone()
+        if self.spoils:
+            for tensor in given:
+                tensor.mul_(0.5)
+        return answer
+
+    reconstruct = edit
+
+    def attention(self, images, labels, target):
+        return self.edit(images, labels, target)[:, :1].abs()
+
+    def sample(self, labels):
+        return self.edit(torch.zeros(len(labels), 3, 32, 32), labels)
+
+
+def test_an_editor_may_work_in_place(small_exam, knowing):
+    tidy, spoiling = Remembers(False), Remembers(True)
+    scores = [
+        evaluate(e, questions=small_exam, oracle=knowing, slider_faces=5, progress=False)
+        for e in (tidy, spoiling)
+    ]
+    assert len(tidy.asked) == len(spoiling.asked) > 100
+    assert all(map(torch.equal, tidy.asked, spoiling.asked))
+    for metric in set(METRICS) - {"ms_per_edit"}:
+        assert scores[0][metric] == scores[1][metric], metric
+    assert scores[1].mean("preservation") == 1

@@ -51,3 +51,12 @@ def test_evaluate_asks_only_those_who_can(small_exam, knowing, pictures):
     assert scores["sample_accuracy"] == {"mean": 1.0, "per_attribute": {"Eyeglasses": 1.0}}
     assert scores.mean("sample_accuracy") == 1
     assert evaluate(DoNothing(NAMES, 32), **options)["sample_accuracy"] is None
+
+
+def test_what_is_asked_may_be_worked_on_in_place(small_exam, knowing, pictures):
+    labels = small_exam.people.labels(NAMES).float()
+    before = labels.clone()
+    assert sample_accuracy(lambda rows: pictures + 0 * rows.zero_().sum(), NAMES, labels, knowing) == {
+        name: 1 for name in NAMES
+    }
+    assert torch.equal(labels, before)

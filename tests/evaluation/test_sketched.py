@@ -84,3 +84,16 @@ def test_an_editor_within_that_cannot_count_is_scored_all_the_same(small_exam, k
         questions=small_exam, oracle=knowing, attributes=["Bangs"], slider_faces=0, progress=False,
     )  # fmt: skip
     assert scores["parameters"] is None
+
+
+def test_a_target_may_be_worked_on_in_place(small_exam):
+    class Spoils(Reader):
+        def edit_sketch(self, sketches, labels, target):
+            target.fill_(9)
+            return super().edit_sketch(sketches, labels, target)
+
+    reader, people = Spoils(), small_exam.people[:3]
+    labels = people.labels(NAMES)
+    images = faces.to_float(small_exam.images[:3])
+    FromSketches(reader, people, relative=True).reconstruct(images, labels)
+    assert torch.equal(reader.asked[0][1], people.labels(NAMES))

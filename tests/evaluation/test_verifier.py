@@ -77,6 +77,18 @@ def test_copies_of_a_perfect_editor_are_the_true_ones():
         edited_copies(TrueAnswer(people, NAMES), people, ["Bald"])
 
 
+def test_an_editor_may_work_in_place():
+    class Spoils(TrueAnswer):
+        def edit(self, images, labels, target):
+            answer = super().edit(images, labels, target)
+            labels.zero_()
+            return answer
+
+    people = faces.sample(4, seed=3, correlated=False)
+    true = edited_copies(TrueAnswer(people, NAMES), people, NAMES)
+    assert torch.equal(edited_copies(Spoils(people, NAMES), people, NAMES), true)
+
+
 def test_lineup_flips_what_it_says():
     lineup = Lineup(6, attributes=NAMES, size=32)
     people = faces.sample(6, seed=faces.SEEDS["test"].start, correlated=False)

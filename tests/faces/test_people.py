@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -147,3 +148,31 @@ def test_bad_requests_are_named():
         faces.sample(-3)
     assert people.labels([]).shape == (3, 0)
     assert len(faces.sample(0)) == 0 and faces.render_uint8(faces.sample(0)).shape == (0, 3, 64, 64)
+
+
+def test_people_are_counted_like_a_list():
+    people = faces.sample(3, seed=7)
+    one_by_one = [person for person, _ in zip(people, range(9), strict=False)]  # 9: an endless loop ends too
+    assert [len(person) for person in one_by_one] == [1, 1, 1]
+    assert torch.equal(torch.cat([person.traits for person in one_by_one]), people.traits)
+    for number in (1, -2, np.int64(1), torch.tensor(1)):
+        assert torch.equal(people[number].traits, people.traits[1:2])
+        assert torch.equal(people[number].attributes, people.attributes[1:2])
+    for wrong in (3, -4, np.int64(3), torch.tensor(-4)):
+        with pytest.raises(IndexError, match=rf"no person {int(wrong)} among 3"):
+            people[wrong]
+    with pytest.raises(IndexError, match="no person 0 among 0"):
+        people[:0][0]
+    with pytest.raises(TypeError):
+        people[1.0]
+    for several in ([2, 0], torch.tensor([2, 0]), np.array([2, 0])):
+        assert torch.equal(people[several].traits, people.traits[[2, 0]])
+    mask = torch.tensor([True])  # one person's: no number
+    assert len(people[2:]) == len(people[2][mask]) == 1 and len(people[2][~mask]) == len(people[5:]) == 0
+
+
+def test_targets_beyond_typical_strengths_mean_typical_ones():
+    people = faces.sample(4, seed=3, correlated=False).with_attribute("Smiling", 0.5)
+    for strength, drawn in ((0.97, 0.9), (7.0, 0.9), (0.7, 0.7), (0.03, 0.1), (-3.0, 0.1)):
+        changed = people.with_targets(["Smiling"], torch.full((4, 1), strength))
+        assert changed.strengths(["Smiling"]).flatten().tolist() == pytest.approx([drawn] * 4)

@@ -454,3 +454,31 @@ def test_to_pil_keeps_the_pixels():
     image[0, 0, 0] = 1
     assert to_pil(image).getpixel((0, 0)) == (255, 0, 0)
     assert to_pil(image, 8).getpixel((3, 3)) == (255, 0, 0) and to_pil(image, 8).getpixel((4, 4)) == (0, 0, 0)
+
+
+def test_an_editor_may_work_in_place():
+    class Spoils(Bands):
+        def edit(self, images, labels, target):
+            answer = super().edit(images, labels, target)
+            for tensor in (images, labels, target):
+                tensor.zero_()
+            return answer
+
+        def attention(self, images, labels, target):
+            return self.edit(images, labels, target)[:, :1].abs()
+
+    images = torch.full((3, 3, 64, 64), 0.25)
+    panel = EditorPanel(Spoils(), images, LABELS)
+    panel.show("attention")
+    panel.set(Smiling=1.0)
+    assert torch.equal(panel.before, images[0]) and torch.equal(panel.labels, LABELS[0])
+    assert panel.target.tolist() == [1, 0, 1, 0]
+    assert sheet(Spoils(), images, LABELS).tobytes() == sheet(Bands(), images, LABELS).tobytes()
+
+
+def test_a_guess_may_work_in_place():
+    panel = EditorPanel(
+        Bands(), GREY, LABELS, photos=True, guess_labels=lambda image, names: image.zero_()[:, 0, 0, :4]
+    )
+    panel.open_photo(jpeg())
+    assert torch.equal(panel.before, read_photo(jpeg(), 64)[0])

@@ -278,6 +278,31 @@ def test_sheet(editor):
     assert sketch_sheet(editor, people[0]).size == SketchPad(editor, people[0]).fallback().size
 
 
+def test_an_editor_may_work_in_place(networks):
+    tidy, spoiling = s2fgan.editor(*networks), s2fgan.editor(*networks)
+
+    def spoils(method):
+        def spoilt(*tensors):
+            answer = method(*tensors).clone()
+            for tensor in tensors:
+                tensor.zero_()
+            return answer
+
+        return spoilt
+
+    for name in ("code_of_sketch", "reading", "intensities_for", "draw"):
+        setattr(spoiling, name, spoils(getattr(spoiling, name)))
+    pads = [SketchPad(e, PERSON) for e in (tidy, spoiling)]
+    for strength in (1.0, 0.0):
+        for pad in pads:
+            pad.set("Smiling", strength)
+        assert torch.equal(pads[0].face, pads[1].face) and torch.equal(pads[0].reading, pads[1].reading)
+    people = faces.sample(2, seed=2_000_000)
+    for who, attribute in ((people, "Smiling"), (people[0], None)):
+        sheets = [sketch_sheet(e, who, attribute, strengths=(0, 1)).tobytes() for e in (tidy, spoiling)]
+        assert sheets[0] == sheets[1]
+
+
 def test_what_does_not_fit_is_told(editor):
     class Photos:
         name, size, attributes = "Photos", 64, ("Smiling",)

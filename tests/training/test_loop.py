@@ -167,6 +167,15 @@ def test_killed_process_resumes_from_its_last_checkpoint(tmp_path):
     assert rows(tmp_path / "straight") == rows(tmp_path / "resumed")
 
 
+def test_other_peoples_temporary_files_stay(tmp_path):
+    own = [f"{name}.123.tmp" for name in ("checkpoint.pt", "best.pt", "log.csv", "run.json")]
+    others = ["thesis.tmp", "checkpoint.pt.mine.tmp", "attgan.json.123.tmp"]
+    for name in own + others:
+        (tmp_path / name).write_text("half")
+    train(ToyGame(), 1, tmp_path)
+    assert {path.name for path in tmp_path.glob("*.tmp")} == set(others)
+
+
 def test_finished_training_is_not_played_again(tmp_path):
     train(ToyGame(), 7, tmp_path)
     game = ToyGame()
