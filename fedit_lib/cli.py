@@ -69,7 +69,8 @@ app.add_typer(data_app, name="data")
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Source = Annotated[str, typer.Option(help="procedural, celeba or folder.")]
 Root = Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
+MOST_SEED = 2**63 - 1  # what torch takes
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of everything random.")]
 Json = Annotated[
     Path | None, typer.Option("--json", callback=_writable, help="Write the numbers to this file too.")
 ]
@@ -168,7 +169,7 @@ def evaluate(
         str,
         typer.Argument(
             help="A paper (attgan), a version of it (s2fgan-dec, s2fgan@clean, s2fgan@poor), a run folder, "
-            "module:Class, file.py:Class, nothing, or truth."
+            "a weight file, module:Class, file.py:Class, nothing, or truth."
         ),
     ],
     faces: Annotated[int, typer.Option(min=1, help="How many held-out people.")] = 1000,
@@ -259,7 +260,7 @@ def course_run(
     )
     if parameters["profile"] not in PROFILES:
         raise ValueError(f"there is no profile {parameters['profile']!r}; there are: {', '.join(PROFILES)}")
-    out = out or root / "build" / "course" / profile
+    out = out or root / "build" / "course" / parameters["profile"]
     try:
         results = run.run(found, parameters, root=root, out=out, resume=resume, html=html, report=typer.echo)
     except KeyboardInterrupt:
@@ -311,7 +312,9 @@ def exercises_build(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="A variant for one class; needs --to.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MOST_SEED, help="A variant for one class; needs --to.")
+    ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
     to: Annotated[Path | None, typer.Option(help="Folder of a variant.")] = None,
 ) -> None:
@@ -341,7 +344,7 @@ def exercises_build(
 @exercises_app.command("nbgrader")
 def exercises_nbgrader(
     to: Annotated[Path, typer.Option(help="Folder of the nbgrader course.")],
-    seed: Annotated[int | None, typer.Option(help="A variant for one class.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MOST_SEED, help="A variant for one class.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
 ) -> None:
     """Write the solutions as nbgrader's source/, with points, and its config. For teachers: it holds the answers."""
@@ -355,7 +358,7 @@ def exercises_nbgrader(
 @exercises_app.command("handout")
 def exercises_handout(
     to: Annotated[Path, typer.Option(help="A new folder, for learners.")],
-    seed: Annotated[int | None, typer.Option(help="A variant for one class.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MOST_SEED, help="A variant for one class.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
 ) -> None:
     """Write the course for learners: what git tracks, without solutions, the questions' answers and tests."""

@@ -99,6 +99,14 @@ def test_an_error_is_one_line_with_the_fix_and_exit_code_2(
     assert text.startswith("fedit: ") and named in text and "Traceback" not in text
 
 
+@pytest.mark.parametrize("command", ["build", "nbgrader", "handout"])
+@pytest.mark.parametrize("seed", [-1, 10**20])
+def test_a_variants_seed_is_one_that_its_checks_can_take(command: str, seed: int, tmp_path: Path) -> None:
+    code, text = fedit("exercises", command, "--seed", seed, "--to", tmp_path / "x")
+    assert code == 2 and "--seed" in text and "or equal to" in text
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_number_of_faces_to_export_with_is_not_negative() -> None:
     code, text = fedit("export", "no/such/run", "--faces", -4)
     assert code == 2 and "--faces" in text and "greater than or equal to 0" in text
@@ -407,10 +415,11 @@ def test_course_run_says_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "notebooks" / "0_start" / "01_one.ipynb").touch()
     monkeypatch.chdir(tmp_path)
-    seen = {}
+    seen, places = {}, []
 
     def fake(found, parameters, **options):  # type: ignore[no-untyped-def]
         seen.update(parameters)
+        places.append(options["out"].relative_to(tmp_path).as_posix())
         return [run.Result("0_start/01_one.ipynb", seen["status"], 1.0, "cell In [2]", "ValueError: no")]
 
     monkeypatch.setattr(run, "run", fake)
@@ -418,6 +427,8 @@ def test_course_run_says_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert code == 1 and "cell In [2]" in text and "ValueError: no" in text
     assert seen == {"profile": "smoke", "device": "auto", "seed": 4, "status": "failed", "flag": True}
     assert fedit("course", "run", "-p", "status=passed")[0] == 0
+    assert fedit("course", "run", "-p", "status=passed", "-p", "profile=laptop")[0] == 0
+    assert places == ["build/course/smoke", "build/course/smoke", "build/course/laptop"]
     code, text = fedit("course", "run", "stargan")
     assert code == 2 and "0_start" in text
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 BASELINES = ("nothing", "truth")
+SLIDER_FACES = 200  # of an exam, unless told
 
 
 def find(
@@ -32,9 +33,9 @@ def find(
 
     Args:
         name: a paper with shipped weights ("attgan") or a version of it ("s2fgan-dec"); a run folder of ``fedit
-            train``; "nothing" or "truth", the floor and the ceiling; ``module:Class`` or ``file.py:Class`` for an
-            editor of one's own (made without arguments, or an object). With "@clean", "@wobbly" or "@poor" behind it:
-            the same, from sketches.
+            train``, or a weight file of ``fedit export``; "nothing" or "truth", the floor and the ceiling;
+            ``module:Class`` or ``file.py:Class`` for an editor of one's own (made without arguments, or an object).
+            With "@clean", "@wobbly" or "@poor" behind it: the same, from sketches.
         faces, seed: people of the exam, whom "truth" must know.
         attributes: of the baselines; by default all of the face world.
         drawn: whether one's own editor must edit what the face world has; for photographs not.
@@ -42,6 +43,7 @@ def find(
     Raises:
         ValueError: nothing fits; what could be named is listed. Or one's own lacks what an editor needs, or an error
             stopped its code: the message names the line, ``__cause__`` is the error.
+        WeightsError: a weight file is damaged, or lacks its receipt.
     """
     from fedit_lib import faces as world
     from fedit_lib import papers
@@ -75,8 +77,15 @@ def find(
         from fedit_lib.course.runs import load_run_editor
 
         return load_run_editor(Path(name), device)
+    if Path(name).is_file() and Path(name).suffix == ".safetensors":
+        from fedit_lib.training.weights import load_weights
+
+        _, receipt = load_weights(Path(name), limit_mb=None)
+        return papers.load_editor(str(receipt.get("paper")), device, path=name)
     known = ", ".join([*papers.EDITORS, *BASELINES])
-    raise ValueError(f"no editor {name!r}; there are: {known}, a run folder, module:Class, or file.py:Class")
+    raise ValueError(
+        f"no editor {name!r}; there are: {known}, a run folder, a weight file, module:Class, or file.py:Class"
+    )
 
 
 def score(
@@ -85,7 +94,7 @@ def score(
     faces: int = 1000,
     seed: int = 0,
     attributes: Sequence[str] | None = None,
-    slider_faces: int = 200,
+    slider_faces: int = SLIDER_FACES,
     device: str = "auto",
     source: str = "procedural",
     root: Path | None = None,

@@ -6,6 +6,7 @@ its answers.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ from fedit_lib.course.run import normalise
 from fedit_lib.data.files import atomic_write
 
 OPEN = "raise NotImplementedError()"  # what stands in the place of an answer
+UNTOUCHED = "fedit_untouched"  # the notebook's metadata that tells what its cells were, see `_digest`
 POINTS = {"easy": 1, "medium": 2, "hard": 3}
 HEADING = re.compile(r"^## (\d+)\. (.+)", re.M)
 LABEL = re.compile(r"^\*(Easy|Medium|Hard), (\d+) minutes", re.M)
@@ -84,14 +86,16 @@ def generate(solution: Path, seed: int | None = None, count: int | None = None) 
     for cell in content.cells:
         if cell.cell_type == "code":
             cell.execution_count = None
+    content.metadata[UNTOUCHED] = _digest(content.cells)
     return nbformat.writes(content) + "\n"
 
 
 def build(root: Path, check: bool = False, report: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Write ``exercises/<series>/*.ipynb`` from ``solutions/<series>/*.ipynb``; stale ones go.
 
-    What somebody has worked in (it has outputs, or answers) goes to ``NAME.mine.ipynb``, which git ignores and this
-    never touches again. So do stale ones: without a solution nobody knows whether there is an answer in them.
+    What somebody has worked in (it was run, or its cells are not those that were written) goes to
+    ``NAME.mine.ipynb``, which git ignores and this never touches again. So do stale ones: without a solution nobody
+    knows whether there is an answer in them.
 
     Args:
         root: the course's folder.
@@ -126,13 +130,27 @@ def build(root: Path, check: bool = False, report: Callable[[str], None] = lambd
 
 
 def _worked_in(exercise: Path, untouched: str) -> bool:
-    """Whether a notebook was run, or lacks an open place of the untouched one; or cannot be read (a merge's marks)."""
+    """Whether a notebook was run, or its cells are not as they were written; or cannot be read (a merge's marks).
+
+    One that is older than the digest counts as changed if it lacks an open place of the untouched one.
+    """
     try:
-        cells = json.loads(exercise.read_text(encoding="utf-8"))["cells"]
-        answered = _open_places(cells) < _open_places(json.loads(untouched)["cells"])
-        return answered or any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+        content = json.loads(exercise.read_text(encoding="utf-8"))
+        cells, written = content["cells"], content.get("metadata", {}).get(UNTOUCHED)
+        if written is None:
+            changed = _open_places(cells) < _open_places(json.loads(untouched)["cells"])
+        else:
+            changed = _digest(cells) != written
+        return changed or any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
     except (ValueError, KeyError, TypeError, AttributeError):
         return True
+
+
+def _digest(cells: list[dict]) -> str:
+    """SHA-256 of the cells' types and sources: saving a notebook again keeps it. Empty cells do not count."""
+    sources = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    kept = [pair for pair in sources if pair[1].strip()]
+    return hashlib.sha256(json.dumps(kept).encode()).hexdigest()
 
 
 def _open_places(cells: list[dict]) -> int:

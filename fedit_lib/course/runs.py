@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fedit_lib.course.editors import SLIDER_FACES
 from fedit_lib.data.files import check_writable
 
 
@@ -159,6 +162,8 @@ def _checked_options(paper: Any, options: Mapping[str, Any]) -> dict[str, Any]:
         fits = isinstance(value, types) and isinstance(value, bool) == (kind == "bool")
         if not fits and not (value is None and "None" in others):
             raise ValueError(f"the option {name} of {paper.TITLE} is {words}, not {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"the option {name} of {paper.TITLE} must be finite, not {value!r}")
     return dict(options)
 
 
@@ -307,7 +312,7 @@ def export(
     *,
     to: Path | None = None,
     faces: int = 1000,
-    slider_faces: int = 200,
+    slider_faces: int = SLIDER_FACES,
     seed: int = 0,
     device: str = "auto",
 ) -> Path:
@@ -373,7 +378,10 @@ def export(
         receipt["scores"] = json.loads(
             evaluate(editor, faces=faces, seed=seed, slider_faces=min(slider_faces, faces)).to_json()
         )
-        receipt["scores_command"] = f"fedit evaluate {called} --faces {faces} --seed {seed}"
+        scored = shlex.quote(path.name) if to else called  # without its folder: a receipt names no machine's
+        receipt["scores_command"] = f"fedit evaluate {scored} --faces {faces} --seed {seed}"
+        if slider_faces != SLIDER_FACES:
+            receipt["scores_command"] += f" --slider-faces {slider_faces}"
         if hasattr(editor, "from_sketch"):
             receipt["sketch_scores"] = _sketch_scores(editor, faces, seed, min(slider_faces, faces))
     states, _ = load_weights(draft, limit_mb=limit)

@@ -46,7 +46,7 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch, FaceSet
 from fedit_lib.nn import c7_block, check_size, conv_block, critic_loss, generator_loss, residual_block
-from fedit_lib.papers.common import Weights, build_game, check_batch, check_name, loaded, runs_of
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_name, check_range, loaded, runs_of
 from fedit_lib.papers.editor import InTurnEditor
 from fedit_lib.training import Game, Player, Profile
 
@@ -251,25 +251,14 @@ class AGGAN(Game):
         super().__init__()
         config = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
         names = (check_name(attributes, TITLE),)
+        check_range(1, width=width, d_width=d_width, d_depth=d_depth)
         check_size(size, max(2, d_depth))
         if attention_guided and not mask:
             raise ValueError(
                 "attention_guided needs the mask: with mask=False say attention_guided=False too"
             )
-        for name, part in (
-            ("r_start", r_start),
-            ("r", r),
-            ("curriculum", curriculum),
-            ("warmup", warmup),
-            ("lr_decay", lr_decay),
-        ):
-            if not 0 <= part <= 1:
-                raise ValueError(f"{name} is {part}; it must be from 0 to 1")
-        for name, weight in (("gan", gan), ("agan", agan), ("tv", tv), ("cycle", cycle), ("pixel", pixel)):
-            if weight < 0:
-                raise ValueError(f"{name} is {weight}; a weight must be 0 or more")
-        if pool < 0:
-            raise ValueError(f"pool is {pool}; it must be 0 or more")
+        check_range(0, 1, r_start=r_start, r=r, curriculum=curriculum, warmup=warmup, lr_decay=lr_decay)
+        check_range(0, gan=gan, agan=agan, tv=tv, cycle=cycle, pixel=pixel, pool=pool, blocks=blocks)
         tv_loss(torch.zeros(1, 1, 2, 2), tv_reduction)  # raises for an unknown one
         self._config = {**config, "attributes": list(names)}
         self.attributes, self.size, self.attention_guided, self.mask = names, size, attention_guided, mask

@@ -52,7 +52,7 @@ from fedit_lib.nn import (
     tile_labels,
     up_block,
 )
-from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, loaded
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, check_range, loaded
 from fedit_lib.papers.editor import Editor
 from fedit_lib.training import Game, Player, Profile
 
@@ -252,7 +252,7 @@ class AttGAN(Game):
     this course: see `LAPTOP`. lr_drop: the part of the training after which the learning rate falls to a tenth.
     ema_decay: decay of the running average of the generator, or None. An addition of this course, not the paper's.
 
-    Raises ValueError for a size, mode, attribute list or layer count that cannot be.
+    Raises ValueError for a size, mode, attribute list or number that cannot be.
     """
 
     def __init__(
@@ -278,6 +278,7 @@ class AttGAN(Game):
     ) -> None:
         super().__init__()
         attributes = check_names(attributes)
+        check_range(1, width=width, depth=depth, hidden=hidden)
         check_size(size, depth)
         if mode not in MODES:
             raise ValueError(f"unknown adversarial mode {mode!r}; known: {', '.join(MODES)}")
@@ -288,8 +289,8 @@ class AttGAN(Game):
             raise ValueError(f"critic_moves is {critic_moves}; it must be at least 1")
         if not 0 <= single <= 1:
             raise ValueError(f"single is {single}; it is a part of the faces, from 0 to 1")
-        if noise < 0:
-            raise ValueError(f"noise is {noise}; a standard deviation must be 0 or more")
+        check_range(0, rec=rec, cls_g=cls_g, cls_c=cls_c, gp=gp, noise=noise)
+        check_range(0, 1, lr_drop=lr_drop)
         self._config = {
             "attributes": list(attributes),
             "size": size,

@@ -1,7 +1,8 @@
-"""What every paper's file needs and no paper is about: checking names and batches, building games, loading weights."""
+"""What every paper's file needs and no paper is about: checking arguments, building games, loading weights."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -32,6 +33,14 @@ def check_name(attributes: Sequence[str], title: str) -> str:
             f"`fedit export RUN RUN ...` puts them into one file"
         )
     return names[0]
+
+
+def check_range(low: float, high: float = math.inf, /, **numbers: float | None) -> None:
+    """Raises ValueError for a number that is not finite or not from `low` to `high`, by its name. None is let pass."""
+    for name, number in numbers.items():
+        if number is not None and not (low <= number <= high and math.isfinite(number)):
+            wanted = f"{low} or more" if high == math.inf else f"from {low} to {high}"
+            raise ValueError(f"{name} is {number}; it must be {wanted}")
 
 
 def check_batch(batch: Batch, attributes: Sequence[str], size: int, channels: int = 3) -> Batch:

@@ -38,6 +38,7 @@ Where the paper, the accounts and the released code disagree, and what is done h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -48,7 +49,7 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch, check_images
 from fedit_lib.nn import check_size, conv_block, tile_labels, up_block
-from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, loaded
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, check_range, loaded
 from fedit_lib.papers.editor import Editor
 from fedit_lib.training import Game, Player, Profile
 
@@ -196,6 +197,7 @@ class Fader(Game):
     ) -> None:
         super().__init__()
         attributes = check_names(attributes)
+        check_range(1, width=width, depth=depth, widest=widest, hidden=hidden)
         check_size(size, depth)
         side = size // 2**depth
         if side & (side - 1):
@@ -205,8 +207,10 @@ class Fader(Game):
             )
         if dis_moves < 1:
             raise ValueError(f"dis_moves is {dis_moves}; it must be at least 1")
-        if lambda_e < 0:
-            raise ValueError(f"lambda_e is {lambda_e}; it must be 0 or more")
+        check_range(0, lambda_e=lambda_e)
+        check_range(0, 1, dropout=dropout, lr_drop=lr_drop)
+        if not 0 < clip < math.inf:
+            raise ValueError(f"clip is {clip}; the largest norm of a gradient must be above 0")
         if not 0 <= ramp <= 1:
             raise ValueError(f"ramp is {ramp}; it is a part of the training, from 0 to 1")
         self._config = {

@@ -29,7 +29,8 @@ Where the papers, the accounts of them and the released code disagree, and what 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ from torch import Tensor, nn
 
 from fedit_lib.data import Batch, check_images, check_labels
 from fedit_lib.nn import conv_block, tile_labels, up_block
-from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, loaded
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, check_range, loaded
 from fedit_lib.papers.editor import Editor
 from fedit_lib.training import Game, Player, Profile, measure_statistics
 
@@ -178,7 +179,7 @@ class CGAN(Game):
     wrong_y: whether D also sees real images with wrong attributes. smooth: one-sided label smoothing. lr: of D and G;
     g_lr: of G, where it is another. ema_decay: of the generator's running average, or None; this course's addition.
 
-    Raises ValueError for a size or a list of attributes that cannot be.
+    Raises ValueError for a size, a list of attributes or a number that cannot be.
     """
 
     def __init__(
@@ -198,6 +199,8 @@ class CGAN(Game):
         super().__init__()
         self._config = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         self.attributes = check_names(attributes)
+        check_range(1, channels=channels, z_dim=z_dim, g_width=g_width, d_width=d_width)
+        check_range(0, 1, smooth=smooth)
         self.size, self.channels, self.z_dim, self.wrong_y, self.smooth = (
             size,
             channels,
@@ -313,6 +316,17 @@ class Encoder(nn.Module):
         return self.rest(features if y is None else tile_labels(features, y))
 
 
+@contextmanager
+def in_eval_mode(network: nn.Module) -> Iterator[None]:
+    """So that meanwhile no batch norm takes these pictures into its running statistics."""
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
 class Encoders(nn.Module):
     """E_z and E_y in one of the paper's three arrangements: x (B, 3, S, S) -> z (B, z_dim), y (B, n) near -1/+1.
 
@@ -343,7 +357,7 @@ class Encoders(nn.Module):
             return self.e_zy(x)[:, : self.z_dim]
         if self.kind == "ind":
             return self.e_z(x)
-        with torch.no_grad():  # E_z may use what E_y says, and not change it
+        with torch.no_grad(), in_eval_mode(self.e_y):  # E_z may use what E_y says, and not change it
             y = self.e_y(x)
         return self.e_z(x, y)
 
@@ -388,7 +402,7 @@ class IcGAN(CGAN):
     At the switch the generator becomes its own running average, with batch-norm statistics measured afresh: what is
     inverted is what ships. `frozen`, a buffer and so in every checkpoint, says whether that has happened.
 
-    Raises ValueError for a size, an arrangement, a part or a list of attributes that cannot be.
+    Raises ValueError for a size, an arrangement, a list of attributes or a number that cannot be.
     """
 
     def __init__(
@@ -416,6 +430,8 @@ class IcGAN(CGAN):
             raise ValueError(
                 f"cgan_part is {cgan_part}; it must be between 0 and 1, so that both phases have rounds"
             )
+        check_range(1, e_width=e_width, z_hidden=z_hidden, y_hidden=y_hidden)
+        check_range(0, 1, lr_drop=lr_drop)
         super().__init__(attributes, size, 3, z_dim, g_width, d_width, wrong_y, smooth, lr, g_lr, ema_decay)
         self._config = config
         self.cgan_part, self.e_lr, self.lr_drop = cgan_part, e_lr, lr_drop

@@ -96,7 +96,7 @@ from fedit_lib.nn import (
     r1_penalty,
     reverse_gradient,
 )
-from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, loaded
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_names, check_range, loaded
 from fedit_lib.papers.editor import Editor, check_target
 from fedit_lib.training import Game, Player, Profile, load_weights
 
@@ -584,21 +584,17 @@ class S2FGAN(Game):
                     f"{VARIANTS[variant].split(':')[0]} has no term {name!r}: leave its weight out"
                 )
             weights[name] = released if weight is None else weight
-        counts = {"reach": reach, "step": step, "read": read, "cls": cls, "noise": noise, "r1": r1, **weights}
-        if wrong := [name for name, number in counts.items() if number is not None and number < 0]:
-            raise ValueError(f"{wrong[0]} is {counts[wrong[0]]}; it must be 0 or more")
+        check_range(1, style=style, width=width, widest=widest, sketch_width=sketch_width, d_width=d_width)
+        check_range(1, pooled=pooled, layers=layers, hidden=hidden)
+        check_range(0, reach=reach, step=step, read=read, cls=cls, noise=noise, r1=r1, **weights)
+        check_range(0, blocks=blocks, mapping_blocks=mapping_blocks)
+        if not 0 < lr_mul < math.inf:
+            raise ValueError(f"lr_mul is {lr_mul}; it must be above 0")
         if noise and not cls:
             raise ValueError("noise is for what F's classifier is shown: it needs a weight cls above 0")
         if warmup and not cls:
             raise ValueError("in the warm-up F learns nothing but to classify: it needs a weight cls above 0")
-        for name, part in (
-            ("warmup", warmup),
-            ("ramp", ramp),
-            ("single", single),
-            ("sketch_last", sketch_last),
-        ):
-            if not 0 <= part <= 1:
-                raise ValueError(f"{name} is {part}; it is a part, from 0 to 1")
+        check_range(0, 1, warmup=warmup, ramp=ramp, single=single, sketch_last=sketch_last, lr_drop=lr_drop)
         if r1_every < 1:
             raise ValueError(f"r1_every is {r1_every}; it must be at least 1")
         self._config = {

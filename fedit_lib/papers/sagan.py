@@ -58,7 +58,7 @@ from fedit_lib.nn import (
     tile_labels,
     up_block,
 )
-from fedit_lib.papers.common import Weights, build_game, check_batch, check_name, loaded, runs_of
+from fedit_lib.papers.common import Weights, build_game, check_batch, check_name, check_range, loaded, runs_of
 from fedit_lib.papers.editor import InTurnEditor
 from fedit_lib.training import Game, Player, Profile
 
@@ -227,24 +227,15 @@ class SaGAN(Game):
         attribute = check_name(attributes, TITLE)
         check_size(size, depth)
         check_size(size, d_depth, smallest=1)
-        if critic_moves < 1:
-            raise ValueError(f"critic_moves is {critic_moves}; it must be at least 1")
-        rises = max(warmup, hold) <= ramp or ramp == hold == 0
-        if not rises or min(warmup, hold) < 0 or max(warmup, ramp) > 1:
+        check_range(1, width=width, depth=depth, san_width=san_width, d_width=d_width, d_depth=d_depth)
+        check_range(1, critic_moves=critic_moves)
+        check_range(0, 1, lr_drop=lr_drop, warmup=warmup, hold=hold, ramp=ramp)
+        if max(warmup, hold) > ramp and (ramp, hold) != (0, 0):
             raise ValueError(
-                f"warmup is {warmup}, hold {hold} and ramp {ramp}; they are parts of the training, from 0 to 1, and "
-                f"the ramp ends after the other two"
+                f"warmup is {warmup}, hold {hold} and ramp {ramp}: the ramp ends after the other two, or is 0"
             )
-        weights = {
-            "cls_g": cls_g,
-            "lambda_1": lambda_1,
-            "lambda_2": lambda_2,
-            "lambda_2_open": lambda_2_open,
-            "sparsity": sparsity,
-            "noise": noise,
-        }
-        if wrong := [name for name, weight in weights.items() if weight < 0]:
-            raise ValueError(f"{wrong[0]} is {weights[wrong[0]]}; a weight must be 0 or more")
+        check_range(0, blocks=blocks, cls_g=cls_g, cls_d=cls_d, lambda_1=lambda_1, lambda_2=lambda_2, gp=gp)
+        check_range(0, lambda_2_open=lambda_2_open, sparsity=sparsity, noise=noise)
         mask = mask and not residual
         san_width = width if san_width is None else san_width
         self._config = {

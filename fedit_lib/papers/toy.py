@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from fedit_lib.data import Batch, FaceSet, procedural
 from fedit_lib.nn import (
     MODES,
-    check_size,
     conv_block,
     critic_loss,
     generator_loss,
     gradient_penalty,
     up_block,
 )
+from fedit_lib.papers.common import check_range
 from fedit_lib.training import Game, Player, Profile
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class GAN(Game):
     generator: z (B, latent) -> x (B, ...). critic: x (B, ...) -> score (B,). mode: "wgan", "lsgan" or "dcgan" (the
     original loss). gp: weight of the gradient penalty; 0 leaves it away. critic_moves: to one of the generator.
 
-    Raises ValueError for an unknown mode or less than one critic move.
+    Raises ValueError for an unknown mode, less than one critic move or a weight below 0.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class GAN(Game):
             raise ValueError(f"unknown adversarial mode {mode!r}; known: {', '.join(MODES)}")
         if critic_moves < 1:
             raise ValueError(f"critic_moves is {critic_moves}; it must be at least 1")
+        check_range(0, gp=gp)
         self.generator, self.critic = generator, critic
         self.latent, self.mode, self.gp, self.lr, self.betas = latent, mode, gp, lr, tuple(betas)
         self.turns = ("critic",) * critic_moves + ("generator",)
@@ -243,14 +244,14 @@ class FaceGenerator(nn.Module):
 class FaceGAN(GAN):
     """A GAN for images (B, 3, size, size). width: channels of the largest map. Other arguments as in `GAN`.
 
-    Raises ValueError for a size that is not 8, 16, 32, 64 ...
+    Raises ValueError for a size that is not 8, 16, 32, 64 ..., or a number that cannot be.
     """
 
     def __init__(self, size: int = 32, width: int = 32, latent: int = 64, **options: Any) -> None:
-        if size & (size - 1):
+        if size < 8 or size & (size - 1):
             raise ValueError(f"size is {size}; it must be a power of two, at least 8")
+        check_range(1, width=width, latent=latent)
         halvings = int(math.log2(size // 4))
-        check_size(size, halvings, smallest=4)
         channels = [3, *(width * 2**i for i in range(halvings))]
         critic = nn.Sequential(
             # no batch norm here: the penalty needs scores that depend on one image each

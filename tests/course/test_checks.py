@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -121,6 +122,42 @@ def test_each_step_gets_the_same_random_numbers(double: Exercise) -> None:
     assert drawn[:2] == drawn[2:]
 
 
+GIVEN = torch.ones(3)
+
+
+def given_away(exercise: Exercise) -> None:
+    @exercise.step("one becomes two")
+    def _(answer) -> None:  # type: ignore[no-untyped-def]
+        expect_close(answer(GIVEN), torch.full((3,), 2.0), "value")
+        expect_close(GIVEN, torch.ones(3), "sign")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda x: x.mul_(2),
+        lambda x: x.mul_(2) + 1,
+        lambda x: x.zero_() @ torch.ones(2, 2),
+        lambda x: x.resize_(1),
+    ],
+    ids=["right", "wrong", "stopped", "of another shape"],
+)
+def test_an_answer_that_writes_into_its_input_is_told_so_and_spoils_nothing(double: Exercise, answer) -> None:  # type: ignore[no-untyped-def]
+    double.steps.clear()
+    given_away(double)
+    own = GIVEN
+    assert failure(double, answer).hint == "changed"
+    assert "work on a clone" in failure(double, answer).text
+    assert GIVEN is own and torch.equal(own, torch.ones(3))
+    double(lambda x: 2 * x)
+
+
+def test_autograd_on_the_input_is_no_change_and_does_not_outlive_the_step(double: Exercise) -> None:
+    given_away(double)
+    double(lambda x: 2 * x.requires_grad_().detach())
+    assert not GIVEN.requires_grad
+
+
 def test_mistakes_in_an_exercise_are_found_when_it_is_written(double: Exercise) -> None:
     with pytest.raises(ValueError, match="three texts"):
         Exercise("demo", "short", hints={"value": ("only one",)})
@@ -144,7 +181,7 @@ def test_every_hint_is_proved_by_a_wrong_answer(exercise: Exercise) -> None:
     assert len(exercise.steps) >= 2
     assert len(exercise.wrong_answers) >= 2
     proved = {hint for _, hint in exercise.wrong_answers.values()}
-    assert set(exercise.hints) - {"untouched", "error"} <= proved
+    assert set(exercise.hints) - {"untouched", "error", "changed"} <= proved
 
 
 @pytest.mark.parametrize(
@@ -159,6 +196,68 @@ def test_each_planned_wrong_answer_fails_with_its_own_hint(exercise: Exercise, n
         assert error.level == level
         assert exercise.hints[hint][level] in error.text
     exercise.reset()
+
+
+@pytest.mark.parametrize(
+    "exercise",
+    [e for e in EXERCISES if inspect.isfunction(e.reference)],
+    ids=lambda e: f"{e.series}.{e.name}",
+)
+def test_no_answer_can_spoil_what_a_check_compares_with(exercise: Exercise) -> None:
+    """The library's answer, which then writes into the module's tensors that it was given."""
+    scope = exercise.steps[0][1].__globals__
+    own = {name: value for name, value in scope.items() if isinstance(value, torch.Tensor)}
+    before = {name: value.clone() for name, value in own.items()}
+    written = []
+
+    def careless(*parts, **named):  # type: ignore[no-untyped-def]
+        now = {id(scope[name]): name for name in own} | {id(value): name for name, value in own.items()}
+        made = exercise.reference(*parts, **named)
+        for part in (p for p in parts if id(p) in now and p.is_floating_point()):
+            part.data.add_(1)
+            written.append(now[id(part)])
+        return made
+
+    if not is_let_pass(exercise, careless):
+        assert written, "the library's own answer was refused"
+    else:
+        assert not written, f"{written[0]} was changed and nothing said"
+    for name, value in before.items():
+        assert scope[name] is own[name] and torch.equal(own[name], value), f"{name} is spoilt"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "compare.lead",
+        "compare.tone_gap",
+        "compare.drag",
+        "compare.spread",
+        "start.leakage",
+        "start.region_psnr",
+    ],
+)
+def test_what_is_right_is_known_before_an_answer_may_write_into_a_steps_own_tensors(key: str) -> None:
+    exercise = next(e for e in EXERCISES if f"{e.series}.{e.name}" == key)
+
+    def careless(*parts):  # type: ignore[no-untyped-def]
+        made = exercise.reference(*parts)
+        for part in parts:
+            if part.dtype != torch.bool and part.is_contiguous():  # an expanded one cannot be written into
+                part.zero_()
+        return made
+
+    exercise(careless)
+
+
+def is_let_pass(exercise: Exercise, answer: object) -> bool:
+    try:
+        exercise(answer)
+    except CheckFailed as error:
+        exercise.reset()
+        assert error.hint == "changed", error.text
+        return False
+    return True
 
 
 def failure_of(exercise: Exercise, answer: object) -> CheckFailed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -159,8 +160,12 @@ def test_a_variant_never_overwrites_the_courses_own(tmp_path, to):
     assert solution.read_text() == "an answer"
 
 
-def test_a_learners_work_is_put_aside_and_his_own_notebooks_stay(tmp_path: Path) -> None:
-    """One of two places answered, in each of the ways that it may be left in; then nothing is lost any more."""
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_learners_work_is_put_aside_and_his_own_notebooks_stay(tmp_path: Path, tells: bool) -> None:
+    """One of two places answered, in each of the ways that it may be left in; then nothing is lost any more.
+
+    So in an exercise as it is made today, and in one of before it told what its cells were.
+    """
     made_solution(tmp_path)
     (target,) = exercises.build(tmp_path)
     untouched = target.read_text()
@@ -171,6 +176,8 @@ def test_a_learners_work_is_put_aside_and_his_own_notebooks_stay(tmp_path: Path)
         ("return x + 1", "# raise NotImplementedError()", "<<<<<<< HEAD", None), start=1
     ):
         solved = nbformat.reads(untouched, as_version=4)
+        if not tells:
+            del solved.metadata[exercises.UNTOUCHED]
         if answer is None:  # run, and not answered
             solved.cells[1].execution_count = 1
         else:
@@ -189,6 +196,40 @@ def test_a_learners_work_is_put_aside_and_his_own_notebooks_stay(tmp_path: Path)
         assert exercises.build(tmp_path) == [] == exercises.build(tmp_path, check=True)
     assert [aside.read_text() for aside, _ in asides] == [left for _, left in asides]
     assert len(list(target.parent.iterdir())) == 2 + len(asides)
+
+
+@pytest.mark.parametrize("work", ["above the open place", "notes", "a cell less", "an order"])
+def test_work_that_was_not_run_is_put_aside_too(tmp_path: Path, work: str) -> None:
+    made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    content = nbformat.read(target, as_version=4)
+    if work == "above the open place":
+        content.cells[1].source = content.cells[1].source.replace("    raise", "    y = x\n    raise")
+    elif work == "notes":
+        content.cells.append(nbformat.v4.new_markdown_cell("What I do not see yet"))
+    elif work == "a cell less":
+        del content.cells[0]
+    else:
+        content.cells.reverse()
+    nbformat.write(content, target)
+    left = target.read_bytes()
+    exercises.build(tmp_path)
+    assert target.with_name("one.mine.ipynb").read_bytes() == left
+
+
+def test_an_exercise_that_was_only_saved_again_is_not_put_aside(tmp_path: Path) -> None:
+    """As JupyterLab does: its own metadata, lists or strings for sources, another indent; an empty cell at the end."""
+    made_solution(tmp_path)
+    (target,) = exercises.build(tmp_path)
+    written = target.read_bytes()
+    content = nbformat.read(target, as_version=4)
+    content.metadata["language_info"] = {"name": "python", "version": "3.11.9"}
+    content.metadata["widgets"] = {}
+    content.cells[1].metadata["collapsed"] = True
+    content.cells.append(nbformat.v4.new_code_cell(""))
+    target.write_text(json.dumps(content, indent=4))  # sources as strings
+    assert exercises.build(tmp_path) == [target]
+    assert target.read_bytes() == written and [p.name for p in target.parent.iterdir()] == ["one.ipynb"]
 
 
 def test_a_copy_under_another_name_is_put_aside_and_not_removed(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from fedit_lib import papers
+from fedit_lib import evaluation, papers
+from fedit_lib.cli import app
 from fedit_lib.course import runs
+from fedit_lib.course.editors import SLIDER_FACES
 from fedit_lib.data import procedural
 from fedit_lib.papers import attgan
 from fedit_lib.training import EMA, CheckpointError, fit
@@ -86,6 +92,36 @@ def test_an_exported_run_is_an_editor_with_a_receipt(run: Path, tmp_path: Path) 
     editor = load_editor("attgan", path=path, device="cpu")
     assert editor.receipt["steps"] == 2 and editor.receipt["steps_trained"] == 3
     assert editor.receipt["source"] == "procedural" and editor.attributes == attgan.ATTRIBUTES
+
+
+def test_a_receipts_command_asks_what_its_scores_answer(run: Path, tmp_path: Path, monkeypatch) -> None:
+    exams = []
+
+    def fake(editor, faces, seed, slider_faces, **settings):  # type: ignore[no-untyped-def]
+        exams.append((editor, faces, seed, slider_faces))
+        return SimpleNamespace(to_json=lambda: "{}", table=lambda: "no scores")
+
+    monkeypatch.setattr(evaluation, "evaluate", fake)
+    monkeypatch.chdir(tmp_path)
+    path = runs.export(run, to=tmp_path / "my own.safetensors", faces=3, slider_faces=2, seed=5, device="cpu")
+    asked = json.loads(path.with_suffix(".json").read_text())["scores_command"]
+    assert asked == "fedit evaluate 'my own.safetensors' --faces 3 --seed 5 --slider-faces 2"
+    found = CliRunner().invoke(app, [*shlex.split(asked)[1:], "--device", "cpu"])
+    assert found.exit_code == 0, found.output
+    (exported, *then), (named, *now) = exams
+    assert now == then
+    for key, value in exported.networks["decoder"].state_dict().items():
+        assert torch.equal(named.networks["decoder"].state_dict()[key], value)
+
+
+@pytest.mark.parametrize("name", papers.EDITORS)
+def test_a_shipped_receipts_command_is_that_of_its_scores(name: str) -> None:
+    receipt = json.loads((papers.WEIGHTS / f"{name}.json").read_text())
+    about = receipt["scores"]["about"]
+    asked = f"fedit evaluate {name} --faces {about['faces']} --seed {about['seed']}"
+    if about["slider_faces"] != SLIDER_FACES:
+        asked += f" --slider-faces {about['slider_faces']}"
+    assert receipt["scores_command"] == asked
 
 
 # ------------------------------------------------------------------------------- several runs, one file
@@ -230,6 +266,8 @@ def test_a_training_with_other_options_than_its_profiles(run: Path, tmp_path: Pa
         ({"width": 8.5}, "width of SaGAN is a whole number, not 8.5"),
         ({"width": None}, "width of SaGAN is a whole number, not None"),
         ({"san_width": "8"}, "san_width of SaGAN is a whole number"),
+        ({"lambda_2": float("nan")}, "the option lambda_2 of SaGAN must be finite, not nan"),
+        ({"lambda_2": float("-inf")}, "the option lambda_2 of SaGAN must be finite, not -inf"),
         ({"lambda_2": -1}, "lambda_2 is -1; a weight must be 0 or more"),
     ],
 )

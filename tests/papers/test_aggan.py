@@ -150,6 +150,9 @@ def test_a_discriminators_score_is_of_its_own_picture():
         ({"r": 1.5}, "r is 1.5"),
         ({"tv": -1.0}, "0 or more"),
         ({"pool": -1}, "0 or more"),
+        ({"cycle": float("nan")}, "cycle is nan; it must be 0 or more"),
+        ({"d_depth": 0}, "d_depth is 0; it must be 1 or more"),
+        ({"blocks": -1}, "blocks is -1; it must be 0 or more"),
         ({"tv_reduction": "max"}, "'max'.*mean"),
     ],
 )

@@ -149,6 +149,13 @@ def test_a_size_that_cannot_be(size):
         ({"inject_layers": -1}, "0 to 4"),
         ({"critic_moves": 0}, "at least 1"),
         ({"noise": -0.1}, "noise is -0.1"),
+        *(
+            ({name: -1.0}, f"{name} is -1.0; it must be 0 or more")
+            for name in ("rec", "cls_g", "cls_c", "gp")
+        ),
+        ({"gp": float("inf")}, "gp is inf"),
+        ({"lr_drop": 1.5}, "lr_drop is 1.5; it must be from 0 to 1"),
+        ({"depth": 0}, "depth is 0; it must be 1 or more"),
         ({"single": 1.5}, "single is 1.5"),
     ],
 )

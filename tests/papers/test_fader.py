@@ -102,6 +102,13 @@ def test_any_power_of_two_times_two_to_the_depth(depth, power, n):
         ({"attributes": []}, "one or more"),
         ({"dis_moves": 0}, "at least 1"),
         ({"lambda_e": -1.0}, "0 or more"),
+        ({"lambda_e": float("nan")}, "lambda_e is nan; it must be 0 or more"),
+        ({"clip": 0.0}, "clip is 0.0; .* above 0"),
+        ({"clip": -5}, "clip is -5; .* above 0"),
+        ({"lr_drop": -1.0}, "lr_drop is -1.0; it must be from 0 to 1"),
+        ({"lr_drop": float("nan")}, "lr_drop is nan"),
+        ({"depth": -1}, "depth is -1; it must be 1 or more"),
+        ({"widest": 0}, "widest is 0; it must be 1 or more"),
         ({"ramp": 1.5}, "from 0 to 1"),
     ],
 )

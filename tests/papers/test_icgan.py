@@ -139,6 +139,11 @@ def test_a_size_that_cannot_be(size):
         ({"attributes": []}, "one or more"),
         ({"encoders": "both"}, "ind, sng, ind-cond"),
         ({"cgan_part": 1.0}, "between 0 and 1"),
+        ({"lr_drop": -1.0}, "lr_drop is -1.0; it must be from 0 to 1"),
+        ({"lr_drop": float("nan")}, "lr_drop is nan"),
+        ({"smooth": 2.0}, "smooth is 2.0; it must be from 0 to 1"),
+        ({"g_width": 0}, "g_width is 0; it must be 1 or more"),
+        ({"e_width": 0}, "e_width is 0; it must be 1 or more"),
     ],
 )
 def test_options_that_cannot_be(options, message):
@@ -180,6 +185,19 @@ def test_what_each_arrangement_shares(kind):
     with torch.no_grad():
         encoders.e_y.rest[-1].bias += 1
     assert torch.allclose(encoders.eval().z(x), small_z(encoders, x, 1)) == (kind == "ind")
+
+
+def test_e_z_leaves_the_statistics_of_e_y_alone():
+    """It hears E_y on generated pictures; those that E_y will read are real."""
+    encoders, x = Encoders("ind-cond", 3, 32, 4, 10, 16, 16), faces()[0]
+    before = {key: value.clone() for key, value in encoders.e_y.state_dict().items()}
+    encoders.train().z(x)
+    assert all(torch.equal(value, before[key]) for key, value in encoders.e_y.state_dict().items())
+    assert all(module.training for module in encoders.modules())
+    encoders.y(x)
+    assert any(not torch.equal(value, before[key]) for key, value in encoders.e_y.state_dict().items())
+    encoders.eval().z(x)
+    assert not any(module.training for module in encoders.modules())
 
 
 def small_z(encoders: Encoders, x, less: float):

@@ -179,6 +179,13 @@ def test_any_power_of_two_from_eight(power, folded, blocks, n):
         ({"sem": -1.0}, "sem is -1.0; it must be 0 or more"),
         ({"noise": 0.1}, "noise.*cls above 0"),
         ({"ramp": 2.0}, "ramp is 2.0"),
+        ({"lr_drop": -1.0}, "lr_drop is -1.0; it must be from 0 to 1"),
+        ({"step": float("nan")}, "step is nan; it must be 0 or more"),
+        ({"lr_mul": 0.0}, "lr_mul is 0.0; it must be above 0"),
+        *(
+            ({name: 0}, f"{name} is 0; it must be 1 or more")
+            for name in ("width", "widest", "sketch_width", "d_width", "pooled", "layers")
+        ),
         ({"r1_every": 0}, "at least 1"),
     ],
 )

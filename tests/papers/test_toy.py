@@ -64,6 +64,10 @@ def test_faces_have_their_size_and_scores_their_own_image() -> None:
         (lambda: toy.PlaneGAN(mode="magic"), "known: wgan"),
         (lambda: toy.PlaneGAN(critic_moves=0), "at least 1"),
         (lambda: toy.FaceGAN(size=48), "power of two"),
+        (lambda: toy.FaceGAN(size=4), "size is 4; .* at least 8"),
+        (lambda: toy.FaceGAN(size=0), "size is 0; .* at least 8"),
+        (lambda: toy.FaceGAN(width=0), "width is 0; it must be 1 or more"),
+        (lambda: toy.PlaneGAN(gp=-1.0), "gp is -1.0; it must be 0 or more"),
     ],
 )
 def test_bad_arguments_are_named(make, words: str) -> None:  # type: ignore[no-untyped-def]

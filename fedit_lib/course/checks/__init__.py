@@ -14,6 +14,7 @@ import pkgutil
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -30,6 +31,11 @@ ERROR = (
     "Your code stopped with an error before it gave an answer: read its last line, shown above.",
     "Call your function yourself on a small input, in a cell of its own, and print the shapes on the way.",
     "Look at the line shown above: each name in it must be an argument or defined before, and the shapes must fit.",
+)
+CHANGED = (
+    "Your function changed its input: the tensors that it was given are no longer what they were.",
+    "An operation in place (`x *= 2`, `x[0] = 1`, `x.clamp_()`) writes into the caller's tensor: work on a clone.",
+    "Begin with `x = x.clone()` for the input that you write into, or make a new tensor: `x = x * 2`.",
 )
 
 EXERCISES: dict[str, Exercise] = {}  # "series.name" -> exercise, in the order of the modules
@@ -61,8 +67,9 @@ class Exercise:
     Args:
         series: name of the module the exercise stands in, e.g. ``"attgan"``.
         name: name of the exercise, a Python identifier; with the series it is unique.
-        hints: key of a usual mistake -> three texts (nudge, stronger, near-answer). Two keys exist already and may
-            be overridden: ``"untouched"`` (nothing filled in, or None returned) and ``"error"`` (the code raised).
+        hints: key of a usual mistake -> three texts (nudge, stronger, near-answer). Three keys exist already and may
+            be overridden: ``"untouched"`` (nothing filled in, or None returned), ``"error"`` (the code raised) and
+            ``"changed"`` (a tensor of the series module was written into).
         reference: an answer that must pass, usually the library's own function; a test runs it.
     """
 
@@ -70,7 +77,9 @@ class Exercise:
         self, series: str, name: str, *, hints: Mapping[str, Sequence[str]], reference: Any = None
     ) -> None:
         self.series, self.name, self.reference = series, name, reference
-        self.hints: dict[str, tuple[str, ...]] = {"untouched": UNTOUCHED, "error": ERROR}
+        self.hints: dict[str, tuple[str, ...]] = {
+            "untouched": UNTOUCHED, "error": ERROR, "changed": CHANGED
+        }  # fmt: skip
         for key, texts in hints.items():
             if isinstance(texts, str) or len(texts) != 3:
                 raise ValueError(
@@ -108,7 +117,8 @@ class Exercise:
     def __call__(self, *answer: Any, seed: int = 0) -> None:
         """Check the answer: prints one line if it passes, raises :class:`CheckFailed` with the next hint if not.
 
-        torch's random state is seeded for each step and given back afterwards.
+        torch's random state is seeded for each step and given back afterwards. A step finds clones in place of its
+        module's tensors: an answer that writes into one is told so, and spoils no later check.
         """
         for number, (title, function) in enumerate(self.steps, start=1):
             with torch.random.fork_rng(devices=[]):
@@ -116,7 +126,8 @@ class Exercise:
                 try:
                     if any(a is None or a is Ellipsis for a in answer):
                         raise Miss("untouched", "nothing was handed to the check")
-                    function(*answer)
+                    with _lent(function.__globals__):
+                        function(*answer)
                     continue
                 except CheckFailed:
                     raise
@@ -148,6 +159,29 @@ class Exercise:
         if level + 1 < len(texts):
             lines.append("  (run the check again for a stronger hint)")
         return CheckFailed(f"{self.series}.{self.name}", missed.hint, level, "\n".join(lines))
+
+
+@contextmanager
+def _lent(scope: dict[str, Any]) -> Iterator[None]:
+    """Clones stand for the tensors among these names meanwhile; Miss "changed", before all others, if one changed."""
+    own = {name: value for name, value in scope.items() if isinstance(value, Tensor)}
+    lent = {name: value.clone() for name, value in own.items()}
+    changed = Miss("changed", "after your function ran, a tensor that it was given holds other numbers")
+    scope.update(lent)
+    try:
+        yield
+    except Exception:
+        if not _same(lent, own):
+            raise changed from None
+        raise
+    finally:
+        scope.update(own)
+    if not _same(lent, own):
+        raise changed
+
+
+def _same(lent: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> bool:
+    return all(torch.equal(lent[name], value) for name, value in own.items())
 
 
 def _own_line(error: Exception) -> str:

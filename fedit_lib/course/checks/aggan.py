@@ -630,8 +630,8 @@ guided_pairs = Exercise(
 )
 
 
-def _pair(answer, mask: Tensor = MASK, edited: Tensor = CONTENT) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
-    result = answer(mask, edited, REAL)
+def _pair(answer, mask: Tensor | None = None, edited: Tensor | None = None) -> tuple[Tensor, Tensor]:  # type: ignore[no-untyped-def]
+    result = answer(MASK if mask is None else mask, CONTENT if edited is None else edited, REAL)
     if result is None:
         raise Miss("untouched", "your function returned nothing")
     if not isinstance(result, (tuple, list)) or len(result) != 2:

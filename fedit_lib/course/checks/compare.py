@@ -169,7 +169,8 @@ def _lead_pair(answer) -> None:  # type: ignore[no-untyped-def]
 @lead.step("by how much a leads")
 def _lead_difference(answer) -> None:  # type: ignore[no-untyped-def]
     a, b = _exams()
-    expect_close(answer(a, b)[0], a.mean() - b.mean(), "difference")
+    right = a.mean() - b.mean()
+    expect_close(answer(a, b)[0], right, "difference")
 
 
 @lead.step("how far another 200 people might have moved it")
@@ -295,9 +296,10 @@ def _gap_value(answer) -> None:  # type: ignore[no-untyped-def]
 @tone_gap.step("a group of nobody")
 def _gap_empty(answer) -> None:  # type: ignore[no-untyped-def]
     score, nothing, tone = (part[_tones()[2] != 1] for part in _tones())
+    right = _gap(score, nothing, tone)
     seen = float(answer(score, nothing, tone))
     expect(not math.isnan(seen), "empty", "nan")
-    expect_close(seen, _gap(score, nothing, tone), "value")
+    expect_close(seen, right, "value")
 
 
 @tone_gap.wrong("one a group", hint="one")
@@ -399,15 +401,16 @@ def _drag_value(answer) -> None:  # type: ignore[no-untyped-def]
         "truth": (sign * (after - again)).mean(0),
         "absolute": (sign * ((after - again) - (truth - before))).abs().mean(0),
     }
-    seen = answer(before, again, after, truth, put_on)
-    expect_close(seen, _side_effects(before, again, after, truth, put_on), "value", mistakes)
+    right = _side_effects(before, again, after, truth, put_on)
+    expect_close(answer(before, again, after, truth, put_on), right, "value", mistakes)
 
 
 @drag.step("nobody to put it on")
 def _drag_off(answer) -> None:  # type: ignore[no-untyped-def]
     before, again, after, truth, put_on = _strengths()
     rows = [part[~put_on] for part in (before, again, after, truth, put_on)]
-    expect_close(answer(*rows), _side_effects(*rows), "value")
+    right = _side_effects(*rows)
+    expect_close(answer(*rows), right, "value")
 
 
 @drag.wrong("a number a person", hint="shape")
@@ -524,7 +527,8 @@ def _spread_range(answer) -> None:  # type: ignore[no-untyped-def]
 @spread.step("every picture with every other")
 def _spread_value(answer) -> None:  # type: ignore[no-untyped-def]
     images = torch.rand(6, 3, 5, 4) * torch.rand(6, 1, 1, 1) * 2 - 1
-    expect_close(float(answer(images)), float(_spread(images)), "value", _spread_mistakes(images))
+    right, mistakes = float(_spread(images)), _spread_mistakes(images)
+    expect_close(float(answer(images)), right, "value", mistakes)
 
 
 @spread.step("a generator that says one thing")

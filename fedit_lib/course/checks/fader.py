@@ -84,7 +84,7 @@ def _label_value(answer) -> None:  # type: ignore[no-untyped-def]
             "order": tile_labels(FEATURES, torch.cat([1 - y, y], dim=1)),
             "strength": rounded,
         }
-        result = answer(FEATURES, y)
+        result = answer(FEATURES, y.clone())
         for cut in (y.long(), y.round(), y.clamp(0, 1)):
             mistakes.setdefault("strength", rounded)
             if torch.equal(result, _label_channels(FEATURES, cut.float())) and not torch.equal(
@@ -114,6 +114,11 @@ def _label_one_hot(features, y):  # type: ignore[no-untyped-def]
 @label_channels.wrong("strengths cut to 0..1", hint="strength")
 def _label_cut(features, y):  # type: ignore[no-untyped-def]
     return _label_channels(features, y.clamp(0, 1))
+
+
+@label_channels.wrong("strengths cut to 0..1 in place", hint="strength")
+def _label_cut_in_place(features, y):  # type: ignore[no-untyped-def]
+    return _label_channels(features, y.clamp_(0, 1))
 
 
 @label_channels.wrong("all absent, then all present", hint="order")

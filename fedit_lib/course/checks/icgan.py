@@ -84,6 +84,11 @@ for _name, _hint, _answer in (
         lambda maps, y: torch.cat([maps * y[:, :1, None, None], _planes(y, maps)], dim=1),
     ),
     (
+        "maps multiplied in place",
+        "changed",
+        lambda maps, y: torch.cat([maps.mul_(y[:, :1, None, None]), _planes(y, maps)], dim=1),
+    ),
+    (
         "repeat and view",
         "scrambled",
         lambda maps, y: torch.cat([maps, y.repeat(1, 20).view(2, 2, 4, 5)], dim=1),

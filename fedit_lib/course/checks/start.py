@@ -373,7 +373,8 @@ def _(answer):
 @region_psnr.step("brighter or darker is the same error")
 def _(answer):
     images, truth, region = _spot()
-    expect_close(answer(truth, images, region), metrics.region_psnr(images, truth, region), "wrapped")
+    right = metrics.region_psnr(images, truth, region)
+    expect_close(answer(truth, images, region), right, "wrapped")
 
 
 @region_psnr.wrong("over_the_batch", hint="shape")
@@ -462,7 +463,8 @@ def _(answer):
         "cancels": (signed * ~region).sum((1, 2)) / (~region).sum((1, 2)),
         "everywhere": (signed.abs() * ~region).mean((1, 2)),
     }
-    expect_close(answer(edited, source, region), metrics.leakage(edited, source, region), "value", mistakes)
+    right = metrics.leakage(edited, source, region)
+    expect_close(answer(edited, source, region), right, "value", mistakes)
 
 
 @leakage.step("the true edit leaks nothing")
