@@ -377,8 +377,9 @@ class SaGAN(Game):
 # some thousands of rounds are all there is. (1) Until `warmup` the critic learns to see the attribute; before it does,
 # "cls" tells the generator nothing, while lambda_2 closes the mask: a trial without this start, without the ramp and
 # with torch's default weights in the critic had a closed mask after 100 rounds and a critic at chance. (2) Until `hold`
-# lambda_2 is low and the mask open, for behind a closed mask the AMN hears nothing and learns nothing. (3) Until `ramp`
-# it rises, and the mask closes around what has been learned. Notebook 4_sagan/02 has a run without (2) beside it.
+# lambda_2 is low and the mask open; (3) until `ramp` it rises, and the mask closes around what has been learned. (2) is
+# how the weights that ship were trained, and no more: side by side with a run without it there was nothing to choose
+# (notebook 4_sagan/02). What the edits gain they gain with the rounds.
 # cls_g is three times the paper's, whose generator has far more rounds to hear a whisper. The attribute keeps its way
 # into the AMN (first_norm, see above). The critic learns three times as fast as the generator: after 800 moves alone it
 # saw .72 of Smiling at a rate of 3e-4 and under a noise of .3, .84 at 1e-3, .91 at 1e-3 and .15. Without noise the

@@ -268,7 +268,7 @@ def test_a_training_with_other_options_than_its_profiles(run: Path, tmp_path: Pa
         ({"san_width": "8"}, "san_width of SaGAN is a whole number"),
         ({"lambda_2": float("nan")}, "the option lambda_2 of SaGAN must be finite, not nan"),
         ({"lambda_2": float("-inf")}, "the option lambda_2 of SaGAN must be finite, not -inf"),
-        ({"lambda_2": -1}, "lambda_2 is -1; a weight must be 0 or more"),
+        ({"lambda_2": -1}, "lambda_2 is -1; it must be 0 or more"),
     ],
 )
 def test_options_that_no_game_takes(tmp_path: Path, options: dict, message: str) -> None:
