@@ -40,8 +40,11 @@ GAME |= {
     "critic_lr": None,
     "lr_drop": 0.85,
     "warmup": 0.1,
+    "hold": 0.0,
     "ramp": 0.3,
     "cls_g": 10.0,
+    "lambda_2": 100.0,
+    "lambda_2_open": 0.0,
     "noise": 0.0,
 }
 RUNS: dict[str, dict[str, Any]] = {
@@ -126,7 +129,7 @@ def main(rounds: int = ROUNDS) -> None:
 
     for name, switches in RUNS.items():
         torch.manual_seed(0)
-        game = sagan.build("laptop", ATTRIBUTE, size=SIZE, **GAME, **switches)
+        game = sagan.build("laptop", ATTRIBUTE, size=SIZE, **(GAME | switches))
         began = time.perf_counter()
         watched = name == "paper"
         if watched:
