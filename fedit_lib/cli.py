@@ -71,6 +71,9 @@ Source = Annotated[str, typer.Option(help="procedural, celeba or folder.")]
 Root = Annotated[Path | None, typer.Option(help="Where CelebA or the folder lies.")]
 MOST_SEED = 2**63 - 1  # what torch takes
 Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of everything random.")]
+VariantSeed = Annotated[
+    int | None, typer.Option(min=0, max=MOST_SEED, help="A variant for one class (with --to).")
+]
 Json = Annotated[
     Path | None, typer.Option("--json", callback=_writable, help="Write the numbers to this file too.")
 ]
@@ -312,9 +315,7 @@ def exercises_build(
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")
     ] = False,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MOST_SEED, help="A variant for one class; needs --to.")
-    ] = None,
+    seed: VariantSeed = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
     to: Annotated[Path | None, typer.Option(help="Folder of a variant.")] = None,
 ) -> None:
@@ -344,7 +345,7 @@ def exercises_build(
 @exercises_app.command("nbgrader")
 def exercises_nbgrader(
     to: Annotated[Path, typer.Option(help="Folder of the nbgrader course.")],
-    seed: Annotated[int | None, typer.Option(min=0, max=MOST_SEED, help="A variant for one class.")] = None,
+    seed: VariantSeed = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
 ) -> None:
     """Write the solutions as nbgrader's source/, with points, and its config. For teachers: it holds the answers."""
@@ -358,7 +359,7 @@ def exercises_nbgrader(
 @exercises_app.command("handout")
 def exercises_handout(
     to: Annotated[Path, typer.Option(help="A new folder, for learners.")],
-    seed: Annotated[int | None, typer.Option(min=0, max=MOST_SEED, help="A variant for one class.")] = None,
+    seed: VariantSeed = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
 ) -> None:
     """Write the course for learners: what git tracks, without solutions, the questions' answers and tests."""
