@@ -60,7 +60,8 @@ def fit(
         seed: of the batches and of what the losses draw; the networks' first weights are the game's own business.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         precision: "32-true" or "bf16-mixed".
-        out: folder for checkpoint.pt, log.csv and run.json; None writes nothing.
+        out: folder for checkpoint.pt, log.csv and run.json; None writes nothing, and a signal then acts as anywhere
+            else (Ctrl-C raises KeyboardInterrupt), for there is nothing to go on from.
         checkpoint_every, log_every: in steps; the last step is always saved and logged.
         flip: mirror half of the pictures.
         resume: go on from ``out``'s checkpoint if there is one; False starts over (the old files get ".old" names).
@@ -94,7 +95,7 @@ def fit(
         facts = {"profile": profile, "precision": precision}
         run = Run(fabric, game, faces.to(fabric.device), steps, batch_size, seed, out, flip=flip, facts=facts)
         run.open(resume)
-        with support.StopRequest() as stop, progress_bar(run, progress) as bar:
+        with support.StopRequest(heed=out is not None) as stop, progress_bar(run, progress) as bar:
             while run.step < steps:
                 play_round(run, channels_last)
                 last = run.step == steps

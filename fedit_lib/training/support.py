@@ -160,16 +160,17 @@ class StopRequest:
 
     One Ctrl-C may arrive twice, from the terminal and from `torchrun`, which passes on what it got: a second signal
     counts only `ECHO` seconds after the first. SIGHUP (the terminal closed) stays ignored under `nohup`. Python
-    delivers signals to the main thread only, so in another thread this does nothing.
+    delivers signals to the main thread only, so in another thread this does nothing. Nor with heed=False: a training
+    that keeps nothing has nothing to end well, and the script behind it must not go on as if it had.
     """
 
-    def __init__(self) -> None:
-        self.asked = False
+    def __init__(self, heed: bool = True) -> None:
+        self.heed, self.asked = heed, False
         self._first = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
+        if self.heed and threading.current_thread() is threading.main_thread():
             for number in self._numbers():
                 self._before[number] = signal.signal(number, self._ask)
         return self

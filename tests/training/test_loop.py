@@ -113,10 +113,20 @@ def test_two_signals_at_once_are_one_and_a_later_one_acts(tmp_path, monkeypatch)
     assert not (tmp_path / "later/checkpoint.pt").exists()
 
 
-def test_nohup_is_respected():
+def test_without_a_folder_a_signal_ends_the_script():
+    """Nothing is kept, so nothing may go on as if the training were done."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(StopsItself(1, signal.SIGINT), 3)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_nohup_is_respected(tmp_path):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert not train(StopsItself(1, signal.SIGHUP), 3).interrupted
+        assert not train(StopsItself(1, signal.SIGHUP), 3, tmp_path).interrupted
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
