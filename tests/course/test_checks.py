@@ -5,11 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
 from fedit_lib.course import checks
-from fedit_lib.course.checks import CheckFailed, Exercise, all_exercises, expect, expect_close, expect_shape
+from fedit_lib.course.checks import (
+    CheckFailed,
+    Exercise,
+    all_exercises,
+    expect,
+    expect_close,
+    expect_number,
+    expect_shape,
+)
 
 HINTS = {"value": ("v1", "v2", "v3"), "sign": ("s1", "s2", "s3"), "shape": ("f1", "f2", "f3")}
 
@@ -74,6 +83,19 @@ def test_untouched_answers_are_told_so(double: Exercise) -> None:
         assert failure(double, answer).hint == "untouched"
 
 
+def test_an_operation_that_torch_lacks_is_an_error_and_not_an_answer_that_is_missing(
+    double: Exercise,
+) -> None:
+    error = failure(double, lambda x: torch.linalg.qr(x.half()[:, None]))
+    assert error.hint == "error"
+
+    def told(x):  # type: ignore[no-untyped-def]
+        raise NotImplementedError("not implemented for 'Half'")
+
+    error = failure(double, told)
+    assert error.hint == "error" and "for 'Half'" in error.text
+
+
 def test_an_error_of_the_learners_is_named(double: Exercise) -> None:
     error = failure(double, lambda x: x @ torch.ones(2, 2))
     assert error.hint == "error" and "RuntimeError" in error.text
@@ -96,6 +118,25 @@ def test_values_compare_without_broadcasting() -> None:
     expect_shape(torch.zeros(2, 5), (2, -1), "shape")
     with pytest.raises(checks.Miss):
         expect_shape(torch.zeros(2, 5), (2,), "shape")
+
+
+def test_a_number_is_a_tensor_without_dimensions_or_a_plain_one() -> None:
+    for value in (
+        torch.tensor(2.0),
+        torch.tensor(2, dtype=torch.float64),
+        2.0,
+        2,
+        np.float32(2),
+        np.float64(2),
+    ):
+        expect_number(value, "shape")
+    for value in (torch.ones(1), [2.0], "2", (2.0, 2.0)):
+        with pytest.raises(checks.Miss) as caught:
+            expect_number(value, "shape")
+        assert caught.value.hint == "shape"
+    with pytest.raises(checks.Miss) as caught:
+        expect_number(None, "shape")
+    assert caught.value.hint == "untouched"
 
 
 def test_one_hint_may_have_several_values() -> None:
@@ -248,6 +289,47 @@ def test_what_is_right_is_known_before_an_answer_may_write_into_a_steps_own_tens
         return made
 
     exercise(careless)
+
+
+def each_part(made, turn):  # type: ignore[no-untyped-def]
+    """The answer with each of its tensors turned into something else."""
+    if isinstance(made, torch.Tensor):
+        return turn(made)
+    if isinstance(made, dict):
+        return {name: each_part(part, turn) for name, part in made.items()}
+    return type(made)(each_part(part, turn) for part in made) if isinstance(made, tuple | list) else made
+
+
+@pytest.mark.parametrize(
+    "exercise",
+    [e for e in EXERCISES if inspect.isfunction(e.reference)],
+    ids=lambda e: f"{e.series}.{e.name}",
+)
+def test_an_answer_of_double_precision_is_as_right(exercise: Exercise) -> None:
+    exercise(lambda *parts, **named: each_part(exercise.reference(*parts, **named), torch.Tensor.double))
+
+
+@pytest.mark.parametrize("number", [float, np.float32], ids=["float", "np.float32"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "start.preservation",
+        "sagan.overlap",
+        "sagan.average_precision",
+        "aggan.mean_weight",
+        "compare.lead",
+        "compare.tone_gap",
+        "compare.spread",
+    ],
+)
+def test_a_number_from_which_nothing_learns_may_be_a_plain_one(key: str, number) -> None:  # type: ignore[no-untyped-def]
+    exercise = next(e for e in EXERCISES if f"{e.series}.{e.name}" == key)
+
+    def plain(*parts, **named):  # type: ignore[no-untyped-def]
+        made = exercise.reference(*parts, **named)
+        return number(made) if isinstance(made, float) else each_part(made, number)
+
+    exercise(plain)
 
 
 def is_let_pass(exercise: Exercise, answer: object) -> bool:

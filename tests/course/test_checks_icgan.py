@@ -34,6 +34,14 @@ def test_encoder_losses_may_detach_the_pictures_instead() -> None:
     check.encoder_losses(answer)
 
 
+def test_encoder_losses_may_switch_the_generator_off() -> None:
+    def answer(x, y, z, y_asked, generator, e_z, e_y):  # type: ignore[no-untyped-def]
+        generator.requires_grad_(False)
+        return F.mse_loss(e_z(generator(z, y_asked)), z), F.mse_loss(e_y(x), y)
+
+    check.encoder_losses(answer)
+
+
 def test_another_right_edit_passes() -> None:
     def answer(x, labels, column, strength, e_z, generator):  # type: ignore[no-untyped-def]
         y = 2 * labels - 1
@@ -45,6 +53,25 @@ def test_another_right_edit_passes() -> None:
 
 def test_another_right_interpolation_passes() -> None:
     check.interpolate(lambda a, b, k: torch.lerp(a, b, torch.linspace(0, 1, k)[:, None]))
+
+
+def test_a_swap_may_come_back_as_one_stack() -> None:
+    check.swap(lambda a, b, z, y, g: torch.stack([g(z(a), y(b)), g(z(b), y(a))]))
+
+
+def test_a_search_that_keeps_the_best_of_its_codes_passes() -> None:
+    def answer(x, y, z, generator, steps=200, lr=0.1):  # type: ignore[no-untyped-def]
+        z = z.clone().requires_grad_()
+        optimiser, tried = torch.optim.Adam([z], lr), []
+        for step in range(steps + 1):
+            loss = (generator(z, y) - x).square().mean()
+            tried.append((loss.item(), z.detach().clone()))
+            if step < steps:
+                (z.grad,) = torch.autograd.grad(loss, z)
+                optimiser.step()
+        return min(tried, key=lambda pair: pair[0])[1]
+
+    check.refine(answer)
 
 
 def test_a_search_that_freezes_the_generator_passes() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import numbers
 import pkgutil
 import traceback
 from collections import Counter
@@ -20,13 +21,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["CheckFailed", "Exercise", "Miss", "all_exercises", "expect", "expect_close", "expect_shape"]
+__all__ = [
+    "CheckFailed", "Exercise", "Miss", "all_exercises", "close", "expect", "expect_close", "expect_number",
+    "expect_shape",
+]  # fmt: skip
 
 UNTOUCHED = (
     "There is no answer yet: replace `raise NotImplementedError()` by your own lines, then run both cells.",
     "Run the cell with your function after you have written it, then the check. It must `return` its answer.",
     "Fill in the lines between the function's head and its `return`, run that cell (Shift+Enter), run the check.",
 )
+STILL = "your function is still as it was given"
 ERROR = (
     "Your code stopped with an error before it gave an answer: read its last line, shown above.",
     "Call your function yourself on a small input, in a cell of its own, and print the shapes on the way.",
@@ -133,8 +138,8 @@ class Exercise:
                     raise
                 except Miss as error:
                     missed = error
-                except NotImplementedError:
-                    missed = Miss("untouched", "your function is still as it was given")
+                except NotImplementedError as error:  # torch's own, for a dtype, comes with words
+                    missed = Miss("error", _own_line(error)) if error.args else Miss("untouched", STILL)
                 except Exception as error:
                     missed = Miss("error", _own_line(error))
             raise self._failed(number, title, missed) from None
@@ -224,6 +229,11 @@ def expect_shape(value: Any, shape: Sequence[int], hint: str) -> None:
         raise Miss(hint, f"shape {tuple(value.shape)}, expected {tuple(shape)}")
 
 
+def expect_number(value: Any, hint: str) -> None:
+    """A tensor without dimensions or a plain number: for what nothing learns from."""
+    expect_shape(torch.tensor(float(value)) if isinstance(value, numbers.Real) else value, (), hint)
+
+
 def expect_close(
     value: Any,
     expected: Any,
@@ -248,6 +258,11 @@ def expect_close(
         if _is_close(value, wrong, rtol, atol):
             raise Miss(key, seen)
     raise Miss(hint, seen)
+
+
+def close(value: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    """Like torch.allclose, whatever the dtypes."""
+    return _is_close(value, expected, rtol, atol)
 
 
 def _is_close(value: Any, expected: Any, rtol: float, atol: float) -> bool:

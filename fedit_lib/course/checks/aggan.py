@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fedit_lib.course.checks import Exercise, Miss, expect, expect_close, expect_shape
+from fedit_lib.course.checks import Exercise, Miss, close, expect, expect_close, expect_number, expect_shape
 from fedit_lib.papers import aggan
 
 # ------------------------------------------------------------------------------------ 1. compose by a mask
@@ -72,7 +72,7 @@ def _compose_ends(answer) -> None:  # type: ignore[no-untyped-def]
 def _compose_value(answer) -> None:  # type: ignore[no-untyped-def]
     cut = {f"{k}": aggan.compose(IMAGE, m.float(), CONTENT) for k, m in enumerate((MASK > 0.5, MASK >= 0.1))}
     result = answer(IMAGE, MASK, CONTENT)
-    if any(torch.allclose(result, wrong) for wrong in cut.values()):
+    if any(close(result, wrong) for wrong in cut.values()):
         raise Miss("hard", "every pixel is all content or all input")
     expect_close(result, aggan.compose(IMAGE, MASK, CONTENT), "value")
 
@@ -82,9 +82,11 @@ def _compose_learns(answer) -> None:  # type: ignore[no-untyped-def]
     mask, content = MASK.clone().requires_grad_(), CONTENT.clone().requires_grad_()
     result = answer(IMAGE, mask, content)
     expect(result.requires_grad, "stuck", "the picture depends on nothing that learns")
-    result.square().sum().backward()
-    for name, part in (("mask", mask), ("content", content)):
-        expect(part.grad is not None, "stuck", f"no gradient reaches the {name}")
+    found = torch.autograd.grad(result.square().sum(), (mask, content), allow_unused=True)
+    right = torch.autograd.grad(aggan.compose(IMAGE, mask, content).square().sum(), (mask, content))
+    for name, grad, want in zip(("mask", "content"), found, right, strict=True):
+        expect(grad is not None, "stuck", f"no gradient reaches the {name}")
+        expect(close(grad, want, atol=1e-5), "stuck", f"a part of the {name}'s gradient is cut")
 
 
 @compose.wrong("mask and rest exchanged", hint="swapped")
@@ -110,6 +112,11 @@ def _compose_grey(image, mask, content):  # type: ignore[no-untyped-def]
 @compose.wrong("the mask squared", hint="value")
 def _compose_square(image, mask, content):  # type: ignore[no-untyped-def]
     return aggan.compose(image, mask * mask, content)
+
+
+@compose.wrong("half of the mask detached", hint="stuck")
+def _compose_half_stuck(image, mask, content):  # type: ignore[no-untyped-def]
+    return content * mask + image * (1 - mask.detach())
 
 
 @compose.wrong("the mask detached", hint="stuck")
@@ -274,17 +281,16 @@ def _cycle_learns(answer) -> None:  # type: ignore[no-untyped-def]
         value.backward()
         for generator, who in ((to_y, "to_y"), (to_x, "to_x")):
             expect(generator.knobs.grad is not None, "stuck", f"{who} gets no gradient from {name}")
-    # A single knob of to_y by the cycle alone: detached on the way, it would be another number.
-    to_y, to_x = _painters()
-    answer(X, Y, to_y, to_x)[0].backward()
-    mine = to_y.knobs.grad.clone()
-    to_y, to_x = _painters()
-    _cycle_and_pixel(X, Y, to_y, to_x)[0].backward()
-    expect(
-        torch.allclose(mine, to_y.knobs.grad, atol=1e-5),
-        "stuck",
-        "the gradient is cut at the picture on the way",
-    )
+    # The knobs by the cycle alone: detached on the way, they would get other numbers.
+    mine, other = _painters(), _painters()
+    answer(X, Y, *mine)[0].backward()
+    _cycle_and_pixel(X, Y, *other)[0].backward()
+    for one, right in zip(mine, other, strict=True):
+        expect(
+            torch.allclose(one.knobs.grad, right.knobs.grad, atol=1e-5),
+            "stuck",
+            "the gradient is cut at the picture on the way",
+        )
 
 
 @cycle_and_pixel.wrong("x only", hint="one_way")
@@ -337,6 +343,12 @@ def _cycle_sum(x, y, to_y, to_x):  # type: ignore[no-untyped-def]
 def _cycle_signed(x, y, to_y, to_x):  # type: ignore[no-untyped-def]
     there, back = to_y(x), to_x(y)
     return (to_x(there) - x).mean() + (to_y(back) - y).mean(), (there - x).mean() + (back - y).mean()
+
+
+@cycle_and_pixel.wrong("detached on one of the two ways", hint="stuck")
+def _cycle_half_stuck(x, y, to_y, to_x):  # type: ignore[no-untyped-def]
+    there, back = to_y(x), to_x(y)
+    return _l1(to_x(there), x) + _l1(to_y(back.detach()), y), _l1(there, x) + _l1(back, y)
 
 
 @cycle_and_pixel.wrong("detached on the way", hint="stuck")
@@ -395,6 +407,11 @@ total_variation = Exercise(
             "torch.roll makes the last column a neighbour of the first, which it is not.",
             "Slices: [..., 1:] minus [..., :-1]. They are one shorter than the mask, and that is right.",
         ),
+        "stuck": (
+            "The number is right, and no mask can learn from it.",
+            "A detach(), a no_grad() or an .item() has cut the way back to the mask.",
+            "Differences, absolute values, sums and means of the mask as it came.",
+        ),
     },
 )
 
@@ -424,6 +441,16 @@ def _tv_any(answer) -> None:  # type: ignore[no-untyped-def]
         _tv_compare(answer, masks, "value")
 
 
+@total_variation.step("the mask learns from it")
+def _tv_learns(answer) -> None:  # type: ignore[no-untyped-def]
+    mask = WAVY.clone().requires_grad_()
+    value = answer(mask)
+    expect(value.requires_grad, "stuck", "the number carries no gradient")
+    (found,) = torch.autograd.grad(value, mask, allow_unused=True)
+    (right,) = torch.autograd.grad(aggan.tv_loss(mask), mask)
+    expect(found is not None and close(found, right, atol=1e-5), "stuck", "a part of the gradient is cut")
+
+
 def _tv_compare(answer, masks: Tensor, hint: str) -> None:  # type: ignore[no-untyped-def]
     """Compare, and name the usual mistakes by the numbers that they give."""
     right, down = masks[..., :, 1:] - masks[..., :, :-1], masks[..., 1:, :] - masks[..., :-1, :]
@@ -444,9 +471,14 @@ def _tv_compare(answer, masks: Tensor, hint: str) -> None:  # type: ignore[no-un
         "square": [(right.square().sum() + down.square().sum()) / b],
         "wraps": [rolled],
     }.items():
-        if any(torch.allclose(value, w, atol=1e-5) and not torch.allclose(w, whole) for w in wrongs):
+        if any(close(value, w, atol=1e-5) and not close(w, whole) for w in wrongs):
             raise Miss(key, f"{float(value):.4g}, expected {float(whole):.4g}")
     expect_close(value, whole, hint)
+
+
+@total_variation.wrong("detached", hint="stuck")
+def _tv_detached(mask):  # type: ignore[no-untyped-def]
+    return aggan.tv_loss(mask.detach())
 
 
 @total_variation.wrong("to the right only", hint="direction")
@@ -535,11 +567,7 @@ mean_weight = Exercise(
 
 @mean_weight.step("one number")
 def _weight_shape(answer) -> None:  # type: ignore[no-untyped-def]
-    value = answer(1.0, 8)
-    if value is None:
-        raise Miss("untouched", "your function returned nothing")
-    single = isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.ndim == 0)
-    expect(single, "shape", type(value).__name__)
+    expect_number(answer(1.0, 8), "shape")
 
 
 @mean_weight.step("sum and mean weigh alike, at every size")
@@ -663,7 +691,7 @@ def _pairs_value(answer) -> None:  # type: ignore[no-untyped-def]
     )
     constants = [torch.full_like(MASK, c) for c in (0.0, 0.5, 1.0)]
     constants += [1 - MASK, MASK.flip(0), torch.full_like(MASK, float(MASK.mean()))]
-    if any(torch.allclose(real[:, :1], c) for c in constants) and torch.equal(real[:, 1:], REAL):
+    if any(close(real[:, :1], c) for c in constants) and torch.equal(real[:, 1:], REAL):
         raise Miss("own_mask", "the real picture stands beside another mask")
     expect_close(
         real,
@@ -782,6 +810,11 @@ pool = Exercise(
             "The picture that goes out makes room: the new one takes its place.",
             "old = self.stored[place]; self.stored[place] = new; hand out old.",
         ),
+        "order": (
+            "Which of the stored pictures goes out?",
+            "A *random* one: each place is as likely as any other, whether it was filled early or late.",
+            "place = int(torch.randint(self.capacity, ()))",
+        ),
         "stuck_batch": (
             "All pictures of a batch share one fate.",
             "Toss the coin for each picture, not once for the batch.",
@@ -821,6 +854,14 @@ def _run(answer, capacity: int, batches: int, size: int = 4) -> tuple[list[Tenso
 def _pool_fills(answer) -> None:  # type: ignore[no-untyped-def]
     given, shown = _run(answer, 8, 2)
     expect(all(torch.equal(a, b) for a, b in zip(given, shown, strict=True)), "filling", "another came out")
+    given, shown = _run(answer, 6, 2)  # full in the middle of a batch
+    expect(
+        torch.equal(given[0], shown[0]), "filling", "another came out: do two pools share what they store?"
+    )
+    expect(torch.equal(given[1][:2], shown[1][:2]), "filling", "another came out")
+    made = answer(6)
+    made.swap(_numbered(0, 8))
+    expect(len(made.stored) <= 6, "capacity", f"{len(made.stored)} pictures are stored where 6 have room")
 
 
 @pool.step("with no room it hands everything through")
@@ -858,6 +899,12 @@ def _pool_renews(answer) -> None:  # type: ignore[no-untyped-def]
     # Replaced with probability 1/2, one of 8 places each: a picture stays for 16 pictures on average.
     expect(ages.mean() < 40, "capacity", f"what comes out again is {float(ages.mean()):.0f} pictures old")
     expect(len(set(old.tolist())) == len(old), "frozen", "a picture came out twice")
+    through = torch.cat([b[a == b] for a, b in zip(given, shown, strict=True)]).tolist()[8:]
+    expect(
+        not set(through) & set(old.tolist()), "frozen", "a picture that went straight through was stored, too"
+    )
+    expect(set(range(8)) <= set(old.tolist()), "order", "a place of the pool is never used")
+    expect(old.tolist() != sorted(old.tolist()), "order", "they come out in the order in which they came")
 
 
 @pool.step("what it stores is a copy, without a graph")
@@ -897,6 +944,29 @@ class _PoolOld(_Pool):
 @pool.wrong("does not exchange", hint="frozen")
 class _PoolFrozen(_Pool):
     swaps = False
+
+
+@pool.wrong("the oldest goes out", hint="order")
+class _PoolQueue(_Pool):
+    def swap(self, images: Tensor) -> Tensor:
+        shown = []
+        for image in images.detach().clone():
+            if len(self.stored) < self.capacity:
+                self.stored.append(image)
+            elif self.capacity and torch.rand(()) < 0.5:
+                self.stored.append(image)
+                image = self.stored.pop(0)
+            shown.append(image)
+        return torch.stack(shown)
+
+
+@pool.wrong("full or not, asked once a batch", hint="capacity")
+class _PoolOverfull(_Pool):
+    def swap(self, images: Tensor) -> Tensor:
+        if len(self.stored) >= self.capacity:
+            return super().swap(images)
+        self.stored.extend(images.detach().clone())
+        return images
 
 
 @pool.wrong("one coin for the batch", hint="stuck_batch")
@@ -1015,7 +1085,7 @@ def _objective_value(answer) -> None:  # type: ignore[no-untyped-def]
             ),
             "normed": (right / 5, right / 2, right / 3),
         }
-        value = float(answer(*TERMS.values(), r))
+        value = float(answer(*map(torch.tensor, TERMS.values()), r))
         if abs(value - right) <= 1e-5:
             continue
         seen = f"{value:.5g} at r = {r}, expected {right:.5g}"

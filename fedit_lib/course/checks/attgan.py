@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fedit_lib.course.checks import Exercise, Miss, expect, expect_close, expect_shape
+from fedit_lib.course.checks import Exercise, Miss, close, expect, expect_close, expect_shape
 from fedit_lib.nn import adversarial
 from fedit_lib.papers import attgan
 
@@ -29,6 +29,11 @@ wanted_attributes = Exercise(
             "Shuffle whole rows. Shuffled column by column, a face may be asked for two hair colours at once.",
             "One permutation of the batch for all columns: a[torch.randperm(len(a))].",
         ),
+        "drawn_twice": (
+            "Some rows of a came twice into b, others not at all.",
+            "Handed round: each row goes to exactly one face. `torch.randint` draws with replacement.",
+            "b = a[torch.randperm(len(a))]",
+        ),
         "flipped": (
             "b holds other attributes than the batch does.",
             "b is not the opposite of a: with every label inverted, a face with black hair would be asked for all "
@@ -36,7 +41,7 @@ wanted_attributes = Exercise(
             "b is the batch's own labels, handed round: a[torch.randperm(len(a))].",
         ),
         "same": (
-            "Compare b with a: nothing has changed hands.",
+            "Call it several times and compare b with a: who gets whose labels?",
             "The order of the rows must be random, another one at each call.",
             "torch.randperm(len(a)) gives a random order; a[order] applies it.",
         ),
@@ -73,6 +78,8 @@ def _wanted_rows(answer) -> None:  # type: ignore[no-untyped-def]
     b = answer(LABELS)[0]
     if torch.equal(b, 1 - LABELS) or torch.equal(b[b.sum(1).argsort()], (1 - LABELS)[b.sum(1).argsort()]):
         raise Miss("flipped", "b is 1 - a")
+    if _sorted_rows(b) != _sorted_rows(LABELS) and set(_sorted_rows(b)) < set(_sorted_rows(LABELS)):
+        raise Miss("drawn_twice", "rows of some faces only, and some of them twice")
     expect(_sorted_rows(b) == _sorted_rows(LABELS), "rows", "the rows of b are not those of the labels")
 
 
@@ -80,6 +87,7 @@ def _wanted_rows(answer) -> None:  # type: ignore[no-untyped-def]
 def _wanted_random(answer) -> None:  # type: ignore[no-untyped-def]
     drawn = [answer(LABELS)[0] for _ in range(6)]
     expect(any(not torch.equal(b, drawn[0]) for b in drawn), "same", "six calls gave the same b")
+    expect_shape(answer(LABELS[:4])[0], (4, 4), "shape")
 
 
 @wanted_attributes.step("the code of b is -1/2 where absent and +1/2 where present")
@@ -92,6 +100,18 @@ def _wanted_code(answer) -> None:  # type: ignore[no-untyped-def]
 @wanted_attributes.wrong("columns shuffled one by one", hint="rows")
 def _wanted_columns(a):  # type: ignore[no-untyped-def]
     b = torch.stack([column[torch.randperm(len(a))] for column in a.T], dim=1)
+    return b, (2 * b - 1) * 0.5
+
+
+@wanted_attributes.wrong("drawn with replacement", hint="drawn_twice")
+def _wanted_twice(a):  # type: ignore[no-untyped-def]
+    b = a[torch.randint(len(a), (len(a),))]
+    return b, (2 * b - 1) * 0.5
+
+
+@wanted_attributes.wrong("each face its neighbour's", hint="same")
+def _wanted_rolled(a):  # type: ignore[no-untyped-def]
+    b = a.roll(1, 0)
     return b, (2 * b - 1) * 0.5
 
 
@@ -166,6 +186,11 @@ classification_loss = Exercise(
             "sigmoid(200) is exactly 1 in float32, and log(1 - 1) is minus infinity.",
             "F.binary_cross_entropy_with_logits works with the logit itself and never sees that infinity.",
         ),
+        "detached": (
+            "The number is right, and no network can learn from it.",
+            "A detach(), a no_grad() or an .item() has cut the way back to the logits.",
+            "F.binary_cross_entropy_with_logits(logits, labels), and nothing around it.",
+        ),
     },
 )
 
@@ -185,7 +210,7 @@ def _cls_value(answer) -> None:  # type: ignore[no-untyped-def]
         "softmax": F.cross_entropy(LOGITS, TRUTH),
     }
     value = answer(LOGITS, TRUTH)
-    if isinstance(value, Tensor) and torch.allclose(value, right * 6):
+    if close(value, right * 6) or close(value, right * 2):
         raise Miss("sum", "the sum over faces and attributes")
     expect_close(value, right, "value", mistakes)
 
@@ -195,6 +220,17 @@ def _cls_stable(answer) -> None:  # type: ignore[no-untyped-def]
     value = answer(torch.full((2, 3), 200.0), torch.zeros(2, 3))
     expect(value.isfinite().all(), "unstable", f"{float(value):g} for a logit of 200 and a label of 0")
     expect_close(value, 200.0, "unstable")
+
+
+@classification_loss.step("the classifier learns from it")
+def _cls_learns(answer) -> None:  # type: ignore[no-untyped-def]
+    value = answer(LOGITS.clone().requires_grad_(), TRUTH)
+    expect(value.requires_grad, "detached", "the loss carries no gradient")
+
+
+@classification_loss.wrong("detached", hint="detached")
+def _cls_detached(logits, labels):  # type: ignore[no-untyped-def]
+    return F.binary_cross_entropy_with_logits(logits, labels).detach()
 
 
 @classification_loss.wrong("summed over the attributes", hint="sum")
@@ -248,7 +284,7 @@ generator_loss = Exercise(
     reference=adversarial.generator_loss,
     hints={
         "shape": (
-            "One number comes back for the whole batch.",
+            "One number comes back, and twice as many faces do not make it twice as large.",
             "Average over the scores.",
             "End each mode with .mean().",
         ),
@@ -277,6 +313,11 @@ generator_loss = Exercise(
             "log(1 - D) is flat where D is near 0. Maximise log D instead: the same goal, a strong gradient.",
             "F.binary_cross_entropy_with_logits(scores, torch.ones_like(scores))",
         ),
+        "detached": (
+            "The numbers are right, and the generator cannot learn from one of them.",
+            "A detach(), a no_grad() or an .item() has cut the way back to the scores.",
+            "Plain arithmetic on the scores as they came, in every mode.",
+        ),
     },
 )
 
@@ -289,19 +330,27 @@ def _gen_shape(answer) -> None:  # type: ignore[no-untyped-def]
 
 @generator_loss.step("wgan: high scores are wanted")
 def _gen_wgan(answer) -> None:  # type: ignore[no-untyped-def]
-    expect_close(answer(FAKE, "wgan"), -FAKE.mean(), "wgan")
+    expect_close(answer(FAKE, "wgan"), -FAKE.mean(), "wgan", {"shape": -FAKE.sum()})
 
 
 @generator_loss.step("lsgan: scores near 1 are wanted")
 def _gen_lsgan(answer) -> None:  # type: ignore[no-untyped-def]
     right = (FAKE - 1).square().mean()
-    expect_close(answer(FAKE, "lsgan"), right, "lsgan", {"target": FAKE.square().mean()})
+    expect_close(answer(FAKE, "lsgan"), right, "lsgan", {"target": FAKE.square().mean(), "shape": 4 * right})
 
 
 @generator_loss.step("dcgan: to be taken for real")
 def _gen_dcgan(answer) -> None:  # type: ignore[no-untyped-def]
     mistakes = {"saturating": -F.softplus(FAKE).mean(), "target": F.softplus(FAKE).mean()}
+    mistakes["shape"] = F.softplus(-FAKE).sum()
     expect_close(answer(FAKE, "dcgan"), F.softplus(-FAKE).mean(), "dcgan", mistakes)
+
+
+@generator_loss.step("the generator learns from it in every mode")
+def _gen_learns(answer) -> None:  # type: ignore[no-untyped-def]
+    for mode in ("wgan", "lsgan", "dcgan"):
+        value = answer(FAKE.clone().requires_grad_(), mode)
+        expect(value.requires_grad, "detached", f"the loss carries no gradient in mode {mode!r}")
 
 
 def _generator_answer(wgan, lsgan, dcgan):  # type: ignore[no-untyped-def]
@@ -329,6 +378,12 @@ generator_loss.wrong("dcgan that saturates", hint="saturating")(
 )
 generator_loss.wrong("dcgan without a logarithm", hint="dcgan")(
     _generator_answer(_right("wgan"), _right("lsgan"), lambda s: -s.sigmoid().mean())
+)
+generator_loss.wrong("wgan summed", hint="shape")(
+    _generator_answer(lambda s: -s.sum(), _right("lsgan"), _right("dcgan"))
+)
+generator_loss.wrong("lsgan detached", hint="detached")(
+    _generator_answer(_right("wgan"), lambda s: (s.detach() - 1).square().mean(), _right("dcgan"))
 )
 generator_loss.wrong("not averaged", hint="shape")(
     _generator_answer(lambda s: -s, lambda s: (s - 1) ** 2, lambda s: F.softplus(-s))
@@ -378,6 +433,11 @@ gradient_penalty = Exercise(
             "A critic of unit slope should pay nothing. Yours pays.",
             "The penalty is for the *distance* of the length from 1, not for the length.",
             "(norm - 1).square().mean()",
+        ),
+        "mean_first": (
+            "One face that is too steep and one that is too flat make up for each other with you.",
+            "Each face pays for its own length: subtract 1 and square first, then take the mean.",
+            "(norm - 1).square().mean(), not (norm.mean() - 1).square()",
         ),
         "one_sided": (
             "A critic that is too flat pays nothing with you.",
@@ -447,6 +507,18 @@ def _gp_between(answer) -> None:  # type: ignore[no-untyped-def]
     expect(t[:4, 0].std() > 1e-4, "one_t" if t[:, 0].std() > 1e-4 else "not_between", "one t for all faces")
 
 
+@gradient_penalty.step("each face has its own slope")
+def _gp_each(answer) -> None:  # type: ignore[no-untyped-def]
+    faces = torch.linspace(-1, 1, 5 * 3 * 2 * 4).view(5, 3, 2, 4)  # real and fake are one: x is known
+
+    def critic(x: Tensor) -> Tensor:
+        return x.square().flatten(1).sum(1) / 2
+
+    lengths = faces.flatten(1).norm(dim=1)
+    mistakes = {"mean_first": (lengths.mean() - 1).square()}
+    expect_close(answer(critic, faces, faces.clone()), (lengths - 1).square().mean(), "value", mistakes)
+
+
 @gradient_penalty.step("the critic learns from it")
 def _gp_graph(answer) -> None:  # type: ignore[no-untyped-def]
     critic = _Linear(1.0)
@@ -480,6 +552,7 @@ for _name, _hint, _answer in (
     ("norm of the whole batch", "axis", _penalty(_on_the_line, lambda s: s.norm())),
     ("mean of the absolute slope", "value", _penalty(_on_the_line, lambda s: s.abs().flatten(1).mean(1))),
     ("penalty on the length", "no_one", _penalty(_on_the_line, penalty=lambda n: n.square().mean())),
+    ("the mean length", "mean_first", _penalty(_on_the_line, penalty=lambda n: (n.mean() - 1).square())),
     ("one-sided", "one_sided", _penalty(_on_the_line, penalty=lambda n: (n - 1).clamp_min(0).square().mean())),
     ("negated", "sign", _penalty(_on_the_line, penalty=lambda n: -(n - 1).square().mean())),
     ("a penalty a face", "shape", _penalty(_on_the_line, penalty=lambda n: (n - 1).square())),
@@ -562,6 +635,11 @@ generator_terms = Exercise(
             "WGAN's generator: minus the mean score of the *edited* faces.",
             "score, logits = dis(x_b); adv = -score.mean()",
         ),
+        "code": (
+            "In which form is the decoder told what is wanted?",
+            "Its code is -1/2 and +1/2: it was never shown labels of 0 and 1.",
+            "x_b = dec(enc(x_a), label_code(b))",
+        ),
         "cls": (
             "Look at the classification term again.",
             "Cross-entropy of the logits of the edited faces, times 10.",
@@ -622,7 +700,8 @@ def _terms_values(answer) -> None:  # type: ignore[no-untyped-def]
     x_b = toy.dec(z, attgan.label_code(b))
     x_rec = toy.dec(z, attgan.label_code(a))
     logits = toy.dis(x_b)[1]
-    expect_close(found["adv"], right["adv"], "adv")
+    uncoded, _ = toy.dis(toy.dec(z, b))
+    expect_close(found["adv"], right["adv"], "adv", {"code": -uncoded.mean()})
     mistakes = {"weights": right["cls"] / 10, "which_labels": 10 * attgan.classification_loss(logits, a)}
     expect_close(found["cls"], right["cls"], "cls", mistakes)
     mistakes = {
@@ -638,6 +717,8 @@ def _terms_gradient(answer) -> None:  # type: ignore[no-untyped-def]
     for name in ("adv", "cls", "rec"):
         toy, x_a, a, b = _toy_problem()
         value = answer(x_a, a, b, toy.enc, toy.dec, toy.dis)[name]
+        ready = toy.dis.weight.requires_grad
+        expect(ready, "detached", "the discriminator was switched off for good (requires_grad_(False))")
         expect(value.requires_grad, "detached", f"{name!r} has no gradient at all")
         parameters = (toy.enc.weight, toy.dec.weight)
         for player, grad in zip(
@@ -671,6 +752,17 @@ def _frozen_encoder(x_a, a, b, enc, dec, dis):  # type: ignore[no-untyped-def]
     return _terms(x_a, a, b, lambda x: [m.detach() for m in enc(x)], dec, dis)
 
 
+def _frozen_discriminator(x_a, a, b, enc, dec, dis):  # type: ignore[no-untyped-def]
+    return _terms(x_a, a, b, enc, dec, dis.requires_grad_(False))
+
+
+def _uncoded(x_a, a, b, enc, dec, dis):  # type: ignore[no-untyped-def]
+    z = enc(x_a)
+    score, logits = dis(dec(z, b))
+    rec = 100 * (x_a - dec(z, a)).abs().mean()
+    return {"adv": -score.mean(), "cls": 10 * attgan.classification_loss(logits, b), "rec": rec}
+
+
 for _name, _hint, _answer in (
     ("only a sum", "names", lambda *parts: sum(_terms(*parts).values())),
     ("the critic's sign", "adv", _terms_with(adv=lambda x_a, a, b, x_b, x_rec, dis: dis(x_b)[0].mean())),
@@ -689,6 +781,8 @@ for _name, _hint, _answer in (
      _terms_with(rec=lambda x_a, a, b, x_b, x_rec, dis: 100 * (x_a - x_rec).abs().sum())),
     ("edit detached", "detached", _cut),
     ("encoder frozen", "detached", _frozen_encoder),
+    ("discriminator frozen", "detached", _frozen_discriminator),
+    ("labels for the code", "code", _uncoded),
 ):  # fmt: skip
     generator_terms.wrong(_name, hint=_hint)(_answer)
 
@@ -800,6 +894,20 @@ def _slide_beyond(answer) -> None:  # type: ignore[no-untyped-def]
     expect(found[:, 2:4].max() <= 1, "beyond", f"a rival at {float(found[:, 2:4].max()):g}")
 
 
+@slider_target.step("any of the hair colours, and columns in any order")
+def _slide_names(answer) -> None:  # type: ignore[no-untyped-def]
+    names, order = ("Brown_Hair", "Eyeglasses", "Blond_Hair", "Bangs", "Black_Hair"), [3, 4, 2, 0, 1]
+    heads = _HEADS[:, order]
+    for attribute, strength in (("Blond_Hair", 0.5), ("Brown_Hair", 1.5)):
+        column, left = names.index(attribute), heads.clone()
+        left[:, column] = strength
+        found, right = (
+            answer(heads.clone(), names, attribute, strength),
+            _slide(heads, names, attribute, strength),
+        )
+        expect_close(found, right, "others", [("rivals_left", left), ("value", right.clamp(0, 1))])
+
+
 def _slide_with(rival, copy=True, own=lambda t, s: s):  # type: ignore[no-untyped-def]
     def answer(labels, names, attribute, strength):  # type: ignore[no-untyped-def]
         target = labels.clone() if copy else labels
@@ -820,6 +928,13 @@ for _name, _hint, _answer in (
     ("in place", "in_place", _slide_with(_fades, copy=False)),
     ("added to the label", "value", _slide_with(_fades, own=lambda old, s: old + s)),
     ("rivals forgotten", "rivals_left", _slide_with(lambda old, s: old)),
+    ("rivals of black hair only", "rivals_left",
+     lambda labels, names, attribute, s: _slide(labels, names, attribute, s) if attribute == "Black_Hair" else
+     _slide_with(lambda old, s: old)(labels, names, attribute, s)),
+    ("kept within 0 and 1", "value",
+     lambda labels, names, attribute, s: _slide(labels, names, attribute, s).clamp(0, 1)),
+    ("columns counted off", "others",
+     lambda labels, names, attribute, s: _slide(labels, NAMES, attribute, s)),
     ("rivals always zero", "rivals_wiped", _slide_with(lambda old, s: 0 * old)),
     ("rivals set to the rest", "created", _slide_with(lambda old, s: 0 * old + 1 - s)),
     ("rivals below absent", "beyond", _slide_with(lambda old, s: old.clamp(max=1 - s))),

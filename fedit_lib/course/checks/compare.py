@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedit_lib.course.checks import Exercise, Miss, expect, expect_close, expect_shape
+from fedit_lib.course.checks import Exercise, Miss, close, expect, expect_close, expect_number, expect_shape
 from fedit_lib.course.paths import course_root
 
 # ------------------------------------------------------------------------- 1. between the floor and the ceiling
@@ -62,7 +62,14 @@ def _between_value(answer) -> None:  # type: ignore[no-untyped-def]
 
 @between.step("a measure of which less is better")
 def _between_lower(answer) -> None:  # type: ignore[no-untyped-def]
-    expect_close(answer(200.0, 800.0, 0.0), 0.75, "lower")
+    for parts, wanted in (((200.0, 800.0, 0.0), 0.75), ((0.3, 0.0, 1.0), 0.3)):
+        seen = answer(*parts)
+        expect(
+            seen is not None,
+            "nowhere",
+            f"None for {parts}: 0 is a number like others, only equal ones have no way",
+        )
+        expect_close(seen, wanted, "lower")
 
 
 @between.step("a model below the floor")
@@ -98,6 +105,11 @@ def _between_abs(score, floor, ceiling):  # type: ignore[no-untyped-def]
 @between.wrong("cut at the ends", hint="clamped")
 def _between_cut(score, floor, ceiling):  # type: ignore[no-untyped-def]
     return min(max((score - floor) / (ceiling - floor), 0.0), 1.0)
+
+
+@between.wrong("no way from a floor of 0", hint="nowhere")
+def _between_falsy(score, floor, ceiling):  # type: ignore[no-untyped-def]
+    return (score - floor) / (ceiling - floor) if floor and ceiling != floor else None
 
 
 @between.wrong("divided by zero", hint="nowhere")
@@ -149,7 +161,7 @@ lead = Exercise(
             "A variance divided by n is the *square* of the standard error.",
             "Take the root: std / sqrt(n).",
         ),
-        "error": (
+        "deviation": (
             "The second number is not the standard error of the first.",
             "d = a - b has one entry a person. The standard error of its mean: its deviation by the root of n.",
             "d.std() / len(d) ** 0.5",
@@ -163,14 +175,15 @@ def _lead_pair(answer) -> None:  # type: ignore[no-untyped-def]
     made = answer(*_exams())
     expect(isinstance(made, (tuple, list)) and len(made) == 2, "pair", type(made).__name__)
     for part in made:
-        expect(isinstance(part, (int, float)) or (isinstance(part, Tensor) and part.ndim == 0), "pair")
+        expect_number(part, "pair")
 
 
 @lead.step("by how much a leads")
 def _lead_difference(answer) -> None:  # type: ignore[no-untyped-def]
     a, b = _exams()
     right = a.mean() - b.mean()
-    expect_close(answer(a, b)[0], right, "difference")
+    expect_close(answer(a.clone(), b.clone())[0], right, "difference")
+    expect_close(answer(b, a)[0], -right, "difference")
 
 
 @lead.step("how far another 200 people might have moved it")
@@ -183,10 +196,11 @@ def _lead_error(answer) -> None:  # type: ignore[no-untyped-def]
         ("spread", d.std()),
         ("squared", d.var() / n),
     ]
+    right, twice = d.std() / n**0.5, (a.repeat(2), b.repeat(2))
     seen = answer(a, b)[1]
-    if math.isclose(float(seen), float(d.std(correction=0) / n**0.5), rel_tol=1e-4):
-        return  # n or n - 1: no matter here
-    expect_close(seen, d.std() / n**0.5, "error", mistakes)
+    if not close(seen, d.std(correction=0) / n**0.5, rtol=1e-4):  # n or n - 1: no matter here
+        expect_close(seen, right, "deviation", mistakes)
+    expect_close(answer(*twice)[1], right / 2**0.5, "deviation", rtol=2e-2)
 
 
 @lead.wrong("one number", hint="pair")
@@ -197,6 +211,16 @@ def _lead_one(a, b):  # type: ignore[no-untyped-def]
 @lead.wrong("b's lead", hint="difference")
 def _lead_turned(a, b):  # type: ignore[no-untyped-def]
     return (b - a).mean(), (b - a).std() / len(a) ** 0.5
+
+
+@lead.wrong("no sign", hint="difference")
+def _lead_abs(a, b):  # type: ignore[no-untyped-def]
+    return (a.mean() - b.mean()).abs(), (a - b).std() / len(a) ** 0.5
+
+
+@lead.wrong("two hundred people, always", hint="deviation")
+def _lead_fixed(a, b):  # type: ignore[no-untyped-def]
+    return (a - b).mean(), (a - b).std() / 200**0.5
 
 
 @lead.wrong("two groups of strangers", hint="unpaired")
@@ -214,7 +238,7 @@ def _lead_squared(a, b):  # type: ignore[no-untyped-def]
     return (a - b).mean(), (a - b).var() / len(a)
 
 
-@lead.wrong("the error of one list", hint="error")
+@lead.wrong("the error of one list", hint="deviation")
 def _lead_error_of_a(a, b):  # type: ignore[no-untyped-def]
     return (a - b).mean(), a.std() / len(a) ** 0.5
 
@@ -232,7 +256,7 @@ def _tones() -> tuple[Tensor, Tensor, Tensor]:
     """Region PSNR of 30 people, that of doing nothing, and their third; the middle one gains least."""
     tone = torch.tensor([0, 1, 2, 2, 1, 2] * 5)
     nothing = torch.tensor([16.4, 15.0, 12.8])[tone] + 0.3 * torch.randn(30)
-    return nothing + torch.tensor([2.5, 1.0, 3.1])[tone] + 0.2 * torch.randn(30), nothing, tone
+    return nothing + torch.tensor([2.5, -1.0, 3.1])[tone] + 0.2 * torch.randn(30), nothing, tone
 
 
 tone_gap = Exercise(
@@ -271,12 +295,7 @@ tone_gap = Exercise(
 
 @tone_gap.step("one number")
 def _gap_one(answer) -> None:  # type: ignore[no-untyped-def]
-    made = answer(*_tones())
-    if isinstance(made, Tensor):
-        expect_shape(made, (), "one")
-    else:
-        expect(made is not None, "untouched", "your function returned nothing")
-        expect(isinstance(made, (int, float)), "one", type(made).__name__)
+    expect_number(answer(*_tones()), "one")
 
 
 @tone_gap.step("the gain of the best group, less that of the worst")
@@ -312,6 +331,11 @@ def _gap_std(score, nothing, tone):  # type: ignore[no-untyped-def]
     return torch.stack([(score - nothing)[tone == t].mean() for t in tone.unique()]).std()
 
 
+@tone_gap.wrong("losses taken for gains", hint="value")
+def _gap_abs(score, nothing, tone):  # type: ignore[no-untyped-def]
+    return _gap((score - nothing).abs(), torch.zeros_like(score), tone)
+
+
 @tone_gap.wrong("without the floor", hint="baseline")
 def _gap_raw(score, nothing, tone):  # type: ignore[no-untyped-def]
     return _gap(score, torch.zeros_like(score), tone)
@@ -343,7 +367,7 @@ def _strengths() -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     sign = torch.where(put_on, 1.0, -1.0)[:, None]
     before = torch.rand(40, 5)
     again = before - 0.3 * torch.tensor([0.0, 0, 0, 1, 0]) + 0.02 * torch.randn(40, 5)
-    after = again + sign * torch.tensor([0.7, 0.3, 0.1, 0, 0])
+    after = again + sign * torch.tensor([0.7, 0.3, 0.1, 0, 0]) + 0.05 * torch.randn(40, 5)
     return before, again, after, before + sign * torch.tensor([0.9, 0, 0.1, 0, 0.2]), put_on
 
 
@@ -421,6 +445,12 @@ def _drag_rows(before, again, after, truth, put_on):  # type: ignore[no-untyped-
 @drag.wrong("the truth added", hint="value")
 def _drag_added(before, again, after, truth, put_on):  # type: ignore[no-untyped-def]
     return (torch.where(put_on, 1.0, -1.0)[:, None] * ((after - again) + (truth - before))).mean(0)
+
+
+@drag.wrong("a median", hint="value")
+def _drag_median(before, again, after, truth, put_on):  # type: ignore[no-untyped-def]
+    moved = torch.where(put_on, 1.0, -1.0)[:, None] * ((after - again) - (truth - before))
+    return moved.median(0).values
 
 
 @drag.wrong("no direction", hint="sign")
@@ -519,8 +549,7 @@ def _spread_mistakes(images: Tensor) -> list[tuple[str, float]]:
 def _spread_range(answer) -> None:  # type: ignore[no-untyped-def]
     three = torch.tensor([-1.0, 1.0, 0.0])[:, None, None, None].expand(-1, 3, 4, 4)
     made = answer(three)
-    if isinstance(made, Tensor):
-        expect_shape(made, (), "one")
+    expect_number(made, "one")
     expect_close(float(made), 170.0, "value", [m for m in _spread_mistakes(three) if m[0] != "mean"])
 
 
@@ -724,6 +753,11 @@ class _Toy:
         return made
 
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:
+        if labels.shape != (len(images), len(self.attributes)):
+            raise Miss(
+                "columns", f"to reconstruct, {', '.join(self.attributes)} was handed {tuple(labels.shape)}"
+            )
+        self.asked.append((labels.clone(), labels.clone()))
         return images * self.fade
 
 
@@ -850,8 +884,10 @@ def _team_caller(answer) -> None:  # type: ignore[no-untyped-def]
 
 @team.step("the reconstruction")
 def _team_again(answer) -> None:  # type: ignore[no-untyped-def]
-    made = answer(_Toy(*FIRST, fade=0.5), _Toy(*SECOND, fade=0.5)).reconstruct(FACES.clone(), OWN.clone())
+    members = _Toy(*FIRST, fade=0.5), _Toy(*SECOND, fade=0.5)
+    made = answer(*members).reconstruct(FACES.clone(), OWN.clone())
     expect_close(made, FACES / 4, "again")
+    expect_close(members[1].asked[0][0], OWN[:, [2, 1]], "columns")
 
 
 class _Wrong(_Team):
@@ -936,6 +972,14 @@ class _TeamCaller(_Wrong):
 @team.wrong("nothing redrawn", hint="again")
 class _TeamPerfect(_Team):
     def reconstruct(self, images, labels):  # type: ignore[no-untyped-def]
+        return images
+
+
+@team.wrong("all labels to everybody who redraws", hint="columns")
+class _TeamUnsliced(_Team):
+    def reconstruct(self, images, labels):  # type: ignore[no-untyped-def]
+        for editor in self.editors:
+            images = editor.reconstruct(images, labels)
         return images
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import takewhile
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fedit_lib.course.checks import Exercise, Miss, expect, expect_close, expect_shape
+from fedit_lib.course.checks import Exercise, Miss, close, expect, expect_close, expect_shape
 from fedit_lib.nn import tile_labels
 from fedit_lib.papers import fader
 
 # --------------------------------------------------------------------- 1. labels as 2n constant channels
 
-FEATURES = torch.linspace(-1, 1, 2 * 3 * 4 * 4).view(2, 3, 4, 4)
+FEATURES = torch.linspace(-1, 1, 2 * 3 * 4 * 5).view(2, 3, 4, 5)
 STRENGTHS = torch.tensor([[0.0, 1.0], [1.0, 0.25]])
 
 
@@ -64,9 +65,9 @@ label_channels = Exercise(
 @label_channels.step("two channels an attribute are appended")
 def _label_shape(answer) -> None:  # type: ignore[no-untyped-def]
     result = answer(FEATURES, STRENGTHS)
-    if isinstance(result, Tensor) and result.shape == (2, 5, 4, 4):
+    if isinstance(result, Tensor) and result.shape == (2, 5, 4, 5):
         raise Miss("half", "5 channels: 3 of the features, 2 for 2 attributes")
-    expect_shape(result, (2, 7, 4, 4), "shape")
+    expect_shape(result, (2, 7, 4, 5), "shape")
 
 
 @label_channels.step("the features stand first, unchanged")
@@ -144,7 +145,7 @@ def _label_flat(features, y):  # type: ignore[no-untyped-def]
 # --------------------------------------------------------- 2. and 3. the latent discriminator, and against it
 
 X = torch.linspace(-1, 1, 4 * 3 * 2 * 2).view(4, 3, 2, 2).flip(0)
-Y = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+Y = torch.tensor([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [1.0, 1.0]])  # Y.flip(0) is not 1 - Y
 
 
 def _encoder() -> nn.Module:
@@ -160,6 +161,15 @@ def _discriminator(scale: float = 1.0) -> nn.Module:
     with torch.no_grad():
         dis.weight.copy_(torch.tensor([[0.8, -0.5, 0.3], [-0.4, 0.6, 0.9]]) * scale)
         dis.bias.copy_(torch.tensor([0.2, -0.1]))
+    return dis
+
+
+def _three() -> nn.Module:
+    """A discriminator of three attributes."""
+    dis = nn.Linear(3, 3)
+    with torch.no_grad():
+        dis.weight.copy_(torch.linspace(-1, 1, 9).view(3, 3).cos())
+        dis.bias.zero_()
     return dis
 
 
@@ -250,9 +260,15 @@ def _dis_value(answer) -> None:  # type: ignore[no-untyped-def]
     mistakes = {"flipped": known["flipped"], "sign": -right, "double_sigmoid": known["twice"]}
     value = answer(X, Y, _encoder(), _discriminator())
     for factor in (0.5, 2, 4):  # two attributes, four faces
-        if torch.allclose(value, right * factor):
+        if close(value, right * factor):
             raise Miss("factor", f"{float(value.detach()):.4g}, {factor:g} times {float(right):.4g}")
     expect_close(value, right, "value", mistakes)
+
+
+@discriminator_loss.step("for other numbers of faces and attributes")
+def _dis_sizes(answer) -> None:  # type: ignore[no-untyped-def]
+    parts = X[:3], torch.cat([Y[:3], 1 - Y[:3, :1]], dim=1), _encoder(), _three()
+    expect_close(answer(*parts), _dis_loss(*parts), "factor")
 
 
 @discriminator_loss.step("the discriminator learns from it, the encoder does not")
@@ -286,6 +302,16 @@ def _dis_sign(x, y, enc, dis):  # type: ignore[no-untyped-def]
 @discriminator_loss.wrong("averaged over the attributes", hint="factor")
 def _dis_mean(x, y, enc, dis):  # type: ignore[no-untyped-def]
     return F.binary_cross_entropy_with_logits(dis(enc(x).detach()), y)
+
+
+@discriminator_loss.wrong("two attributes, always", hint="factor")
+def _dis_two(x, y, enc, dis):  # type: ignore[no-untyped-def]
+    return 2 * _dis_mean(x, y, enc, dis)
+
+
+@discriminator_loss.wrong("labels in another order", hint="value")
+def _dis_turned(x, y, enc, dis):  # type: ignore[no-untyped-def]
+    return _dis_loss(x, y.flip(0), enc, dis)
 
 
 @discriminator_loss.wrong("summed over everything", hint="factor")
@@ -396,7 +422,7 @@ def _adv_value(answer) -> None:  # type: ignore[no-untyped-def]
     }
     value, right = answer(X, Y, _encoder(), _discriminator()), known["flipped"]
     for factor in (0.5, 2, 4):
-        if torch.allclose(value, right * factor):
+        if close(value, right * factor):
             raise Miss("factor", f"{float(value.detach()):.4g}, {factor:g} times {float(right):.4g}")
     expect_close(value, right, "value", mistakes)
 
@@ -408,10 +434,18 @@ def _adv_stable(answer) -> None:  # type: ignore[no-untyped-def]
     expect_close(value, _values(scale=1000.0)["flipped"], "unstable", rtol=1e-3)
 
 
+@adversarial_term.step("for other numbers of faces and attributes")
+def _adv_sizes(answer) -> None:  # type: ignore[no-untyped-def]
+    parts = X[:3], torch.cat([Y[:3], 1 - Y[:3, :1]], dim=1), _encoder(), _three()
+    expect_close(answer(*parts), _adversarial_term(*parts), "factor")
+
+
 @adversarial_term.step("the encoder learns from it")
 def _adv_moves(answer) -> None:  # type: ignore[no-untyped-def]
-    enc = _encoder()
-    value = answer(X, Y, enc, _discriminator())
+    enc, dis = _encoder(), _discriminator()
+    value = answer(X, Y, enc, dis)
+    ready = all(p.requires_grad for p in dis.parameters())
+    expect(ready, "detached", "the discriminator was switched off for good (requires_grad_(False))")
     expect(value.requires_grad, "detached", "the loss depends on no parameter")
     value.backward()
     expect(enc[1].weight.grad is not None, "detached", "the encoder gets no gradient")
@@ -441,6 +475,8 @@ def _adv_weighted(x, y, enc, dis):  # type: ignore[no-untyped-def]
 for _name, _hint, _answer in (
     ("not averaged", "shape", _adv_none),
     ("averaged over the attributes", "factor", _adv_mean),
+    ("two attributes, always", "factor", lambda *parts: 2 * _adv_mean(*parts)),
+    ("labels in another order", "value", _adv_with(labels=lambda y: y.flip(0))),
     ("already multiplied by lambda", "value", _adv_weighted),
     ("the true labels", "not_flipped", _adv_with(labels=lambda y: y)),
     ("minus the discriminator's loss", "minus_bce", _adv_with(labels=lambda y: y, sign=-1.0)),
@@ -449,6 +485,11 @@ for _name, _hint, _answer in (
     ("two sigmoids", "double_sigmoid", _adv_with(squash=torch.sigmoid)),
     ("logarithm of a sigmoid", "unstable", _adv_log),
     ("detached", "detached", _adv_with(code=lambda z: z.detach())),
+    (
+        "discriminator frozen",
+        "detached",
+        lambda x, y, enc, dis: _adversarial_term(x, y, enc, dis.requires_grad_(False)),
+    ),
 ):
     adversarial_term.wrong(_name, hint=_hint)(_answer)
 
@@ -642,10 +683,13 @@ def _clip_short(answer) -> None:  # type: ignore[no-untyped-def]
 
 @clip_gradients.step("parameters without a gradient are left out")
 def _clip_none(answer) -> None:  # type: ignore[no-untyped-def]
+    parameters = _parameters(LONG[0], None, LONG[1])
     try:
-        answer(_parameters(LONG[0], None, LONG[1]), 5.0)
+        answer(parameters, 5.0)
     except (AttributeError, TypeError) as error:
         raise Miss("none", f"{type(error).__name__}: {error}".splitlines()[0]) from None
+    expect_close(parameters[0].grad, LONG[0] / 2, "none")
+    expect_close(parameters[2].grad, LONG[1] / 2, "none")
 
 
 @clip_gradients.step("the length before clipping comes back")
@@ -675,6 +719,8 @@ for _name, _hint, _answer in (
     ("always stretched", "short", _clip_with(scale=lambda g, f, largest, n: g.mul_(largest / n))),
     ("not in place", "unchanged", _clip_with(scale=lambda g, f, largest, n: g * f)),
     ("None not expected", "none", _clip_with(gradients=lambda ps: [p.grad for p in ps])),
+    ("stopped at the first None", "none",
+     _clip_with(gradients=lambda ps: list(takewhile(lambda g: g is not None, (p.grad for p in ps))))),
     ("nothing returned", "returned", _clip_with(norm=lambda length: None)),
     ("the length afterwards", "returned", _clip_with(norm=lambda length: min(float(length), 5.0))),
     ("squared length", "value", _clip_with(scale=lambda g, f, largest, n: g.mul_(largest / n**2))),

@@ -13,7 +13,7 @@ from fedit_lib.papers import icgan
 # -------------------------------------------------------------------------------- 1. y, spread over space
 
 MAPS = torch.arange(2 * 3 * 4 * 5, dtype=torch.float32).view(2, 3, 4, 5) / 10
-Y_MAPS = torch.tensor([[1.0, -1.0], [-1.0, 0.5]])
+Y_MAPS = torch.tensor([[1.0, -1.0], [-0.5, 0.25]])
 
 condition = Exercise(
     "icgan",
@@ -42,8 +42,13 @@ condition = Exercise(
         ),
         "one_face": (
             "Does every face get its own attributes?",
-            "The second face carries the first one's.",
+            "A row of y belongs to one face: the first row to the first face, and so on.",
             "y[:, :, None, None].expand(-1, -1, *maps.shape[2:]): the batch dimension is kept as it is.",
+        ),
+        "value": (
+            "The new channels hold other numbers than y.",
+            "y is spread over space and nothing else: no sign, no scale, no code.",
+            "y[:, :, None, None].expand(-1, -1, *maps.shape[2:])",
         ),
     },
 )
@@ -67,7 +72,16 @@ def _condition_planes(answer) -> None:  # type: ignore[no-untyped-def]
     planes = answer(MAPS, Y_MAPS)[:, 3:]
     same = (planes.flatten(2) == planes[:, :, :1, 0]).all()
     expect(same, "scrambled", "a channel with more than one value")
-    expect_close(planes[:, :, 0, 0], Y_MAPS, "one_face")
+    mixed = (Y_MAPS[:1].expand_as(Y_MAPS), Y_MAPS[1:].expand_as(Y_MAPS), Y_MAPS.flip(0), Y_MAPS.T)
+    expect_close(planes[:, :, 0, 0], Y_MAPS, "value", [("one_face", wrong) for wrong in mixed])
+
+
+@condition.step("other sizes")
+def _condition_sizes(answer) -> None:  # type: ignore[no-untyped-def]
+    maps, y = torch.rand(3, 1, 2, 3), torch.tensor([[1.0, -1.0], [0.0, 1.0], [0.5, -0.5]])
+    value = answer(maps, y)
+    expect_shape(value, (3, 3, 2, 3), "shape")
+    expect_close(value, tile_labels(maps, y), "value")
 
 
 def _planes(y: Tensor, maps: Tensor) -> Tensor:
@@ -98,6 +112,8 @@ for _name, _hint, _answer in (
         "one_face",
         lambda maps, y: torch.cat([maps, _planes(y[:1].expand_as(y), maps)], dim=1),
     ),
+    ("columns for rows", "one_face", lambda maps, y: torch.cat([maps, _planes(y.T, maps)], dim=1)),
+    ("y coded once more", "value", lambda maps, y: torch.cat([maps, _planes(2 * y - 1, maps)], dim=1)),
 ):
     condition.wrong(_name, hint=_hint)(_answer)
 
@@ -159,6 +175,11 @@ discriminator_loss = Exercise(
             "1 - sigmoid(200) is exactly 0 in float32, and its logarithm minus infinity.",
             "F.binary_cross_entropy_with_logits works with the logit itself and never sees that infinity.",
         ),
+        "detached": (
+            "The number is right, but the discriminator cannot learn from all of it.",
+            "The logits come from D. A detach(), a no_grad() or an .item() cuts the way back to its weights.",
+            "Plain arithmetic on the three logits: no detach() and no no_grad().",
+        ),
     },
 )
 
@@ -191,6 +212,17 @@ def _dis_stable(answer) -> None:  # type: ignore[no-untyped-def]
     expect_close(value, 200.0, "unstable")
 
 
+@discriminator_loss.step("the discriminator learns from all three")
+def _dis_learns(answer) -> None:  # type: ignore[no-untyped-def]
+    logits = [part.clone().requires_grad_() for part in (REAL, WRONG, FAKE)]
+    value = answer(*logits)
+    expect(value.requires_grad, "detached", "the loss carries no gradient")
+    for name, grad in zip(
+        ("real", "wrong", "fake"), torch.autograd.grad(value, logits, allow_unused=True), strict=True
+    ):
+        expect(grad is not None, "detached", f"no gradient reaches the logits of {name}")
+
+
 def _bce(logits: Tensor, label: float) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
 
@@ -209,6 +241,8 @@ for _name, _hint, _answer in (
     ("the generator's wish", "swapped", lambda r, w, f: _bce(r, 0) + (_bce(w, 1) + _bce(f, 1)) / 2),
     ("plus for minus", "sign", lambda r, w, f: -_bce(r, 1) - (_bce(w, 0) + _bce(f, 0)) / 2),
     ("logarithm of a sigmoid", "unstable", _log),
+    ("fakes detached", "detached", lambda r, w, f: _discriminator_loss(r, w, f.detach())),
+    ("everything detached", "detached", lambda r, w, f: _discriminator_loss(r, w, f).detach()),
 ):
     discriminator_loss.wrong(_name, hint=_hint)(_answer)
 
@@ -316,10 +350,11 @@ def _enc_shape(answer) -> None:  # type: ignore[no-untyped-def]
 @encoder_losses.step("L_ez on generated pictures")
 def _enc_z(answer) -> None:  # type: ignore[no-untyped-def]
     problem = _encoder_problem()
-    x, y, z, y_asked, generator, e_z, _ = problem
+    x, y, z, y_asked, generator, e_z, e_y = problem
     mistakes = {
         "real_images": F.mse_loss(e_z(x), z),
         "which_y": F.mse_loss(e_z(generator(z, y)), z),
+        "shape": F.mse_loss(e_y(x), y),  # the two in the other order
     }
     expect_close(answer(*problem)[0], F.mse_loss(e_z(generator(z, y_asked)), z), "z_value", mistakes)
 
@@ -344,8 +379,9 @@ def _enc_gradient(answer) -> None:  # type: ignore[no-untyped-def]
         expect(loss.requires_grad, "detached", f"no gradient at {name}")
         (grad,) = torch.autograd.grad(loss, encoder.weight, retain_graph=True, allow_unused=True)
         expect(grad is not None, "detached", f"no gradient at {name}")
-    (grad,) = torch.autograd.grad(sum(losses), generator.weight, allow_unused=True)
-    expect(grad is None, "generator_moves", "the generator's weights get a gradient")
+    if generator.weight.requires_grad:  # switched off it cannot learn either
+        (grad,) = torch.autograd.grad(sum(losses), generator.weight, allow_unused=True)
+        expect(grad is None, "generator_moves", "the generator's weights get a gradient")
 
 
 def _enc_with(made=None, for_z=None, for_y=None, distance=F.mse_loss, y_distance=None):  # type: ignore[no-untyped-def]
@@ -371,6 +407,7 @@ def _enc_blind(x, y, z, y_asked, generator, e_z, e_y):  # type: ignore[no-untype
 
 for _name, _hint, _answer in (
     ("one sum", "shape", lambda *parts: sum(_encoder_losses(*parts))),
+    ("L_ey first", "shape", lambda *parts: _encoder_losses(*parts)[::-1]),
     ("not averaged", "shape", _enc_with(distance=lambda a, b: (a - b).square().sum(1))),
     ("E_z on real faces", "real_images", _enc_with(for_z=lambda x, generated: x)),
     ("generated with the faces' own y", "which_y", _enc_with(made=lambda g, z, y, asked: g(z, y))),
@@ -420,6 +457,11 @@ edit = Exercise(
             "Only the column asked for gets the strength; the others keep the person's labels.",
             "target[:, column] = strength",
         ),
+        "column": (
+            "The strength stands in another place than was asked.",
+            "The first index of `labels` is the face, the second the attribute, and `column` says which.",
+            "target[:, column] = strength",
+        ),
         "unchanged": (
             "The strength does nothing to the picture.",
             "The generator gets the labels as they were: use the changed copy.",
@@ -448,23 +490,26 @@ def _edit_shape(answer) -> None:  # type: ignore[no-untyped-def]
 @edit.step("this face's z, and y with one entry changed")
 def _edit_asked(answer) -> None:  # type: ignore[no-untyped-def]
     x, _, _, _, _, e_z, _ = _encoder_problem()
-    for strength in (1.0, 0.0, 0.5):
+    for strength, column in ((1.0, 1), (0.0, 1), (0.5, 1), (0.5, 0)):
         generator = _Generator()
-        picture = answer(x, LABELS.clone(), 1, strength, e_z, generator)
+        picture = answer(x, LABELS.clone(), column, strength, e_z, generator)
         expect(bool(generator.asked), "z", "the generator was never asked")
         z, y = generator.asked[-1]
         expect(z.shape == (4, 3) and y.shape == (4, 2), "z", f"z {tuple(z.shape)}, y {tuple(y.shape)}")
         target = LABELS.clone()
-        target[:, 1] = strength
+        target[:, column] = strength
         mixed = 2 * LABELS - 1
-        mixed[:, 1] = strength
-        wrong = {
-            "code": target,
-            "all_columns": torch.full_like(target, 2 * strength - 1),
-            "unchanged": 2 * LABELS - 1,
-        }
-        if strength < 1:
-            wrong["coded_before"] = mixed
+        mixed[:, column] = strength
+        row, other = LABELS.clone(), LABELS.clone()
+        row[column], other[:, 1 - column] = strength, strength
+        wrong = [
+            ("code", target),
+            ("all_columns", torch.full_like(target, 2 * strength - 1)),
+            ("unchanged", 2 * LABELS - 1),
+            *([("coded_before", mixed)] if strength < 1 else []),
+            ("column", 2 * row - 1),
+            ("column", 2 * other - 1),
+        ]
         expect_close(y, 2 * target - 1, "code", wrong)
         expect_close(z, e_z(x), "z")
         expect_close(picture, generator(e_z(x), 2 * target - 1), "z")
@@ -497,6 +542,18 @@ def _edit_mixed(x, labels, column, strength, e_z, generator):  # type: ignore[no
 @edit.wrong("every attribute set", hint="all_columns")
 def _edit_all(x, labels, column, strength, e_z, generator):  # type: ignore[no-untyped-def]
     return generator(e_z(x), 2 * torch.full_like(labels, strength) - 1)
+
+
+@edit.wrong("one column for ever", hint="column")
+def _edit_second(x, labels, column, strength, e_z, generator):  # type: ignore[no-untyped-def]
+    return generator(e_z(x), 2 * _edit_target(labels, 1, strength) - 1)
+
+
+@edit.wrong("a person's row set", hint="column")
+def _edit_row(x, labels, column, strength, e_z, generator):  # type: ignore[no-untyped-def]
+    target = labels.clone()
+    target[column] = strength
+    return generator(e_z(x), 2 * target - 1)
 
 
 @edit.wrong("own labels used", hint="unchanged")
@@ -566,7 +623,9 @@ def _inter_shape(answer) -> None:  # type: ignore[no-untyped-def]
 @interpolate.step("both ends are there")
 def _inter_ends(answer) -> None:  # type: ignore[no-untyped-def]
     for steps in (2, 5):
-        ends = answer(FIRST, SECOND, steps)[[0, -1]]
+        made = answer(FIRST, SECOND, steps)
+        expect_shape(made, (steps, 3), "shape")
+        ends = made[[0, -1]]
         expect_close(ends, torch.cat([FIRST, SECOND]), "ends", {"reversed": torch.cat([SECOND, FIRST])})
 
 
@@ -577,6 +636,7 @@ def _inter_even(answer) -> None:  # type: ignore[no-untyped-def]
 
 for _name, _hint, _answer in (
     ("the middle only", "shape", lambda a, b, k: (a + b) / 2),
+    ("always five", "shape", lambda a, b, k: _interpolate(a, b, 5)),
     ("stacked", "shape", lambda a, b, k: torch.stack([a + t * (b - a) for t in torch.linspace(0, 1, k)])),
     ("last one missing", "ends", lambda a, b, k: torch.cat([a + i / k * (b - a) for i in range(k)])),
     ("backwards", "reversed", lambda a, b, k: torch.cat([b + t * (a - b) for t in torch.linspace(0, 1, k)])),
@@ -637,7 +697,8 @@ def _swap_shape(answer) -> None:  # type: ignore[no-untyped-def]
     result = answer(*problem)
     if result is None:
         raise Miss("untouched", "your function returned nothing: does it end with `return ..., ...`?")
-    expect(isinstance(result, tuple | list) and len(result) == 2, "shape", f"{type(result).__name__}")
+    two = isinstance(result, tuple | list | Tensor) and len(result) == 2
+    expect(two, "shape", f"{type(result).__name__}")
     for part in result:
         expect_shape(part, problem[0].shape, "shape")
 
@@ -704,6 +765,11 @@ refine = Exercise(
             "Is z what the optimiser moves, are old gradients cleared, and is step() called in each round?",
             "optimiser = torch.optim.Adam([z], lr); in each round: zero_grad(), backward(), step().",
         ),
+        "recipe": (
+            "The search works, but it is not the one that was asked for: count its steps, look at its rate.",
+            "Adam on the mean square error, `steps` rounds, with the learning rate `lr` that was handed in.",
+            "optimiser = torch.optim.Adam([z], lr=lr); for _ in range(steps): ...; F.mse_loss(generator(z, y), x)",
+        ),
         "generator_moves": (
             "Something happened to the generator.",
             "Its weights are not to move, nor to collect gradients: only z is sought.",
@@ -743,9 +809,17 @@ def _refine_found(answer) -> None:  # type: ignore[no-untyped-def]
     expect(generator.weight.grad is None, "generator_moves", "the generator's weights have a gradient now")
     expect(not found.requires_grad, "attached", "the answer requires a gradient")
     with torch.no_grad():
-        before, after = F.mse_loss(generator(z, y), x), F.mse_loss(generator(found, y), x)
+        before, after = F.mse_loss(generator(z, y), x), F.mse_loss(generator(found.to(z), y), x)
     expect(after < 2 * before, "uphill", f"error {before:.3f} before, {after:.3f} after")
     expect(after < before / 50, "not_there", f"error {before:.3f} before, {after:.3f} after")
+
+
+@refine.step("by Adam on the mean square, so many steps at this rate")
+def _refine_path(answer) -> None:  # type: ignore[no-untyped-def]
+    x, y, z, generator = _refine_problem()
+    x = x + torch.linspace(-1, 1, x.numel()).view_as(x).sin()  # no z makes this picture
+    right = _refine(x, y, z, generator, 30, 0.02)
+    expect_close(answer(x, y, z, generator, 30, 0.02), right, "recipe", atol=1e-3)
 
 
 def _refine_with(  # type: ignore[no-untyped-def]
@@ -755,10 +829,11 @@ def _refine_with(  # type: ignore[no-untyped-def]
     end=lambda z, x: z.detach(),
     limit=10_000,
     clean=True,
+    rate=lambda lr: lr,
 ):
     def answer(x, y, z, generator, steps=200, lr=0.05):  # type: ignore[no-untyped-def]
         z = begin(z).requires_grad_()
-        optimiser = torch.optim.Adam(moves(z, generator), lr)
+        optimiser = torch.optim.Adam(moves(z, generator), rate(lr))
         for _ in range(min(steps, limit)):
             loss = sign * F.mse_loss(generator(z, y), x)
             optimiser.zero_grad()
@@ -778,6 +853,7 @@ for _name, _hint, _answer in (
     ("into the given z", "in_place", _refine_with(begin=lambda z: z)),
     ("distance made large", "uphill", _refine_with(sign=-1.0)),
     ("one step only", "not_there", _refine_with(limit=1)),
+    ("a rate of its own", "recipe", _refine_with(rate=lambda lr: 0.05)),
     ("generator in the optimiser", "generator_moves",
      _refine_with(moves=lambda z, g: [z, *g.parameters()], clean=False)),
     ("backward through the generator", "generator_moves", _refine_with(clean=False)),

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from fedit_lib.course.checks import Exercise, Miss, expect, expect_close, expect_shape
+from fedit_lib.course.checks import Exercise, Miss, close, expect, expect_close, expect_shape
 from fedit_lib.nn import ModulatedConv, r1_penalty, reverse_gradient
 from fedit_lib.papers import s2fgan
 
@@ -528,7 +528,7 @@ def _hyper_shape(answer) -> None:  # type: ignore[no-untyped-def]
 @hyperplanes.step("their values for a known W")
 def _hyper_value(answer) -> None:  # type: ignore[no-untyped-def]
     found, right = answer(R, W, U), _by_library(R, W, U)
-    if all(torch.isclose(a, b) for a, b in zip(found, right[::-1], strict=True)):
+    if all(close(a, b) for a, b in zip(found, right[::-1], strict=True)):
         raise Miss("exchanged", "both numbers, in the other order")
     for k, (name, ways) in enumerate((("reading", _READING_WAYS), ("angles", _ORTHO_WAYS))):
         mistakes = [(hint, _hyperplanes(**way)(R, W, U)[k]) for _, hint, way in ways]
@@ -544,6 +544,12 @@ def _hyper_right(answer) -> None:  # type: ignore[no-untyped-def]
     reading, angles = answer(U @ w, w, U)
     expect_close(reading, torch.tensor(0.0), "value")
     expect_close(angles, torch.tensor(0.0), "value")
+
+
+@hyperplanes.step("any number of attributes")
+def _hyper_sizes(answer) -> None:  # type: ignore[no-untyped-def]
+    for value, right in zip(answer(R, W[:2], U[:, :2]), _by_library(R, W[:2], U[:, :2]), strict=True):
+        expect_close(value, right, "value")
 
 
 @hyperplanes.step("the codes learn, and so does W")
@@ -562,6 +568,8 @@ def _hyper_learns(answer) -> None:  # type: ignore[no-untyped-def]
 
 for _name, _hint, _answer in (
     *((name, hint, _hyperplanes(**way)) for name, hint, way in _READING_WAYS + _ORTHO_WAYS),
+    ("always three attributes", "error",
+     lambda r, w, u: ((r @ w.T - u).square().mean(), (w @ w.T - torch.eye(3)).abs().mean())),
     ("angles first", "exchanged", lambda r, w, u: _by_library(r, w, u)[::-1]),
     ("added up", "shape", lambda r, w, u: sum(_by_library(r, w, u))),
     ("a number a face", "shape", _hyperplanes(reading=lambda e: e.square().mean(1))),
@@ -663,6 +671,11 @@ r1 = Exercise(
             "lengths are meaned after it.",
             "torch.autograd.grad(critic(x).sum(), ...), then .flatten(1).sum(1).mean()",
         ),
+        "gamma": (
+            "With gamma twice as large the penalty should double.",
+            "gamma is an argument: it is not the same at every call.",
+            "gamma / 2 * ..., without a number of your own for gamma.",
+        ),
         "squared": (
             "A length, or its square? Look at the 2 in the formula.",
             "R1 takes the sum of the squares of the components, without a root.",
@@ -698,6 +711,13 @@ def _r1_value(answer) -> None:  # type: ignore[no-untyped-def]
     expect_close(answer(_Critic(), REAL.clone(), GAMMA), _r1(_Critic(), REAL, GAMMA), "value", mistakes)
 
 
+@r1.step("for another gamma, and for another number of pictures")
+def _r1_sizes(answer) -> None:  # type: ignore[no-untyped-def]
+    expect_close(answer(_Critic(), REAL.clone(), 2.0), _r1(_Critic(), REAL, 2.0), "gamma")
+    two = REAL[:2].clone()
+    expect_close(answer(_Critic(), two.clone(), GAMMA), _r1(_Critic(), two, GAMMA), "pictures")
+
+
 @r1.step("a flat critic pays nothing")
 def _r1_flat(answer) -> None:  # type: ignore[no-untyped-def]
     expect_close(answer(lambda x: 0 * _Critic()(x) + 5, REAL.clone(), GAMMA), torch.tensor(0.0), "value")
@@ -719,6 +739,12 @@ def _r1_graph(answer) -> None:  # type: ignore[no-untyped-def]
     (found,) = torch.autograd.grad(value, critic.weight, allow_unused=True)
     expect(found is not None, "graph", "no gradient at the critic's weight")
     expect_close(found, torch.autograd.grad(_r1(other, REAL, GAMMA), other.weight)[0], "graph")
+
+
+r1.wrong("a gamma of its own", hint="gamma")(lambda critic, images, gamma: _r1(critic, images, GAMMA))
+r1.wrong("always three pictures", hint="pictures")(
+    lambda critic, images, gamma: _r1(critic, images, gamma) * len(images) / 3
+)
 
 
 @r1.wrong("the batch itself marked", hint="marked")
@@ -750,7 +776,8 @@ class _Mapping(nn.Module):
         self.w = nn.Parameter(0.4 * W)
 
     def forward(self, r: Tensor, a: Tensor) -> Tensor:
-        return r + (a @ self.w) * (1 + 0.5 * r.tanh())
+        either = torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])  # some codes come back too large, some too small
+        return r + (a @ self.w) * (1 + 0.5 * r.tanh() * either)
 
 
 def _keep(x: Tensor) -> Tensor:
@@ -777,6 +804,8 @@ _INVERSE_WAYS = (
     ("summed over everything", "sum", {"size": lambda x: x.abs().sum()}),
     ("summed over the codes", "sum", {"size": lambda x: x.abs().sum(1).mean()}),
     ("differences that cancel", "signed", {"size": torch.mean}),
+    ("differences the other way round that cancel", "signed", {"size": lambda x: -x.mean()}),
+    ("a mean and then its size", "signed", {"size": lambda x: x.mean().abs()}),
 )
 
 

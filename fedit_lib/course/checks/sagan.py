@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fedit_lib.course.checks import Exercise, Miss, expect, expect_close, expect_shape
+from fedit_lib.course.checks import Exercise, Miss, close, expect, expect_close, expect_number, expect_shape
 from fedit_lib.evaluation import metrics
 from fedit_lib.nn import adversarial
 from fedit_lib.papers import sagan
@@ -80,7 +80,7 @@ def _compose_value(answer) -> None:  # type: ignore[no-untyped-def]
     found = answer(IMAGES, CONTENT, MASK)
     for threshold in (0.1, 0.2, 0.5, 0.9):
         for hard in ((MASK > threshold).float(), (threshold < MASK).float()):
-            if torch.allclose(found.detach(), _compose(IMAGES, CONTENT, hard)):
+            if close(found, _compose(IMAGES, CONTENT, hard)):
                 raise Miss("hard", "every pixel is from one of the two pictures")
     expect_close(found, _compose(IMAGES, CONTENT, MASK), "value", mistakes)
 
@@ -91,8 +91,10 @@ def _compose_gradient(answer) -> None:  # type: ignore[no-untyped-def]
     made = answer(IMAGES, content, mask)
     expect(made.requires_grad, "cut", "no gradient at all")
     grads = torch.autograd.grad(made.square().sum(), (content, mask), allow_unused=True)
-    for name, grad in zip(("content", "mask"), grads, strict=True):
-        expect(grad is not None and float(grad.abs().sum()) > 0, "cut", f"no gradient at the {name}")
+    wanted = torch.autograd.grad(_compose(IMAGES, content, mask).square().sum(), (content, mask))
+    for name, grad, right in zip(("content", "mask"), grads, wanted, strict=True):
+        expect(grad is not None, "cut", f"no gradient at the {name}")
+        expect(close(grad, right, atol=1e-5), "cut", f"a part of the gradient at the {name} is missing")
 
 
 for _name, _hint, _answer in (
@@ -102,6 +104,7 @@ for _name, _hint, _answer in (
     ("a low threshold", "hard", lambda i, c, b: torch.where(b > 0.1, c, i)),
     ("the mask is held still", "cut", lambda i, c, b: _compose(i, c, b.detach())),
     ("the content is held still", "cut", lambda i, c, b: _compose(i, c.detach(), b)),
+    ("half of the mask is held still", "cut", lambda i, c, b: c * b + i * (1 - b.detach())),
     ("meaned over the channels", "shape", lambda i, c, b: _compose(i, c, b).mean(1)),
     ("squared mask", "value", lambda i, c, b: _compose(i, c, b.square())),
 ):
@@ -229,7 +232,7 @@ def _rec_value(answer) -> None:  # type: ignore[no-untyped-def]
     value = answer(FACES, OWN, WANTED, _Generator())
     for hint, ways in _REC_MISTAKES.items():
         for way in ways:
-            if torch.allclose(value, _rec(FACES, OWN, WANTED, _Generator(), **way), rtol=1e-4):
+            if close(value, _rec(FACES, OWN, WANTED, _Generator(), **way), rtol=1e-4):
                 raise Miss(hint, f"{float(value.detach()):.4g}")
     expect_close(value, _rec(FACES, OWN, WANTED, _Generator()), "value")
 
@@ -341,6 +344,11 @@ patch_penalty = Exercise(
             "The norm was taken along the channels only, or over the batch: flatten each face first.",
             "slope.flatten(1).norm(dim=1)",
         ),
+        "mean_first": (
+            "One face that is too steep and one that is too flat make up for each other with you.",
+            "Each face pays for its own length: subtract 1 and square first, then take the mean.",
+            "(norm - 1).square().mean(), not (norm.mean() - 1).square()",
+        ),
         "one_sided": (
             "A critic that is too flat pays nothing with you.",
             "The paper's penalty is two-sided: too flat is as bad as too steep.",
@@ -367,12 +375,12 @@ def _patch_shape(answer) -> None:  # type: ignore[no-untyped-def]
 
 @patch_penalty.step("a linear critic has a known penalty")
 def _patch_value(answer) -> None:  # type: ignore[no-untyped-def]
-    for weight in (1.0, 0.8):
+    for weight in (0.8, 1.0):
         whole = weight * NUMBERS**0.5  # slope of the sum of the patches
         slopes = {"sum": whole, "batch": whole / 12, "one_patch": whole / 2, "axis": weight * 3**0.5 / 4}
         mistakes = {hint: (slope - 1) ** 2 for hint, slope in slopes.items()}
         value = answer(_Patches(weight), REAL, FAKE)
-        if torch.allclose(value.detach(), torch.tensor((whole / 4 * 3**0.5 - 1) ** 2)):
+        if close(value, torch.tensor((whole / 4 * 3**0.5 - 1) ** 2)):
             raise Miss("axis", "the gradients of all faces taken as one vector")
         expect_close(value, (whole / 4 - 1) ** 2, "value", mistakes)
     expect_close(answer(_Patches(_UNIT), REAL, FAKE), 0.0, "value")
@@ -395,6 +403,18 @@ def _patch_between(answer) -> None:  # type: ignore[no-untyped-def]
     expect(t[:3, 0].std() > 1e-4, "not_between", "one t for all faces")
 
 
+@patch_penalty.step("each face has its own slope")
+def _patch_each(answer) -> None:  # type: ignore[no-untyped-def]
+    faces = torch.linspace(-1, 1, 5 * 3 * 2 * 4).view(5, 3, 2, 4)  # real and fake are one: x is known
+
+    def critic(x: Tensor) -> Tensor:
+        return 4 * x.square().sum(1, keepdim=True)
+
+    lengths = faces.flatten(1).norm(dim=1)
+    mistakes = {"mean_first": (lengths.mean() - 1).square()}
+    expect_close(answer(critic, faces, faces.clone()), (lengths - 1).square().mean(), "value", mistakes)
+
+
 @patch_penalty.step("the critic learns from it")
 def _patch_graph(answer) -> None:  # type: ignore[no-untyped-def]
     critic = _Patches(1.0)
@@ -413,6 +433,7 @@ for _name, _hint, _answer in (
     ("the best patch only", "one_patch", _patch_way(score=lambda p: p.flatten(1).max(1).values.sum())),
     ("norm of the channels", "axis", _patch_way(length=lambda s: s.norm(dim=1))),
     ("norm of the whole batch", "axis", _patch_way(length=lambda s: s.norm())),
+    ("the mean length", "mean_first", _patch_way(penalty=lambda n: (n.mean() - 1).square())),
     ("one-sided", "one_sided", _patch_way(penalty=lambda n: (n - 1).clamp_min(0).square().mean())),
     ("negated", "value", _patch_way(penalty=lambda n: -(n - 1).square().mean())),
     ("a penalty a face", "shape", _patch_way(penalty=lambda n: (n - 1).square())),
@@ -525,6 +546,8 @@ def _price(images: Tensor, content: Tensor, weight: float) -> Tensor:
     return weight * (content - images).abs().sum(1, keepdim=True) / images.numel()
 
 
+PAINTED = CONTENT * torch.tensor([1.0, -1.0, 0.5]).view(3, 1, 1)  # lighter in one colour, darker in another
+
 price_of_opening = Exercise(
     "sagan",
     "price_of_opening",
@@ -572,20 +595,20 @@ def _price_shape(answer) -> None:  # type: ignore[no-untyped-def]
 @price_of_opening.step("the same as autograd's, whatever the mask")
 def _price_value(answer) -> None:  # type: ignore[no-untyped-def]
     for weight in (100.0, 7.0):
-        found = answer(IMAGES, CONTENT, weight)
+        found = answer(IMAGES, PAINTED, weight)
         for mask in (MASK.clamp(0.05, 1), torch.full_like(MASK, 1e-3)):
             mask = mask.clone().requires_grad_()
-            term = weight * F.l1_loss(_compose(IMAGES, CONTENT, mask), IMAGES)
+            term = weight * F.l1_loss(_compose(IMAGES, PAINTED, mask), IMAGES)
             (right,) = torch.autograd.grad(term, mask)
             for factor in (2.0, 3.0, 12.0, 24.0, 1 / 3, 4.0, 8.0):
-                if torch.allclose(found, right * factor, rtol=1e-4):
+                if close(found, right * factor, rtol=1e-4):
                     raise Miss("scale", f"{factor:.3g} times the derivative")
-            signed = weight * (CONTENT - IMAGES).sum(1, keepdim=True) / IMAGES.numel()
-            squared = weight * (CONTENT - IMAGES).square().sum(1, keepdim=True) / IMAGES.numel()
+            signed = weight * (PAINTED - IMAGES).sum(1, keepdim=True) / IMAGES.numel()
+            squared = weight * (PAINTED - IMAGES).square().sum(1, keepdim=True) / IMAGES.numel()
             mistakes = {"sign": signed, "squared": squared, "weight": right / weight}
-            if torch.allclose(found, -signed) or torch.allclose(found, -right, rtol=1e-4):
+            if close(found, -signed) or close(found, -right, rtol=1e-4):
                 raise Miss("sign", "a negative price")
-            expect_close(found, right, "value", {**mistakes, "squared": squared})
+            expect_close(found, right, "value", mistakes)
 
 
 @price_of_opening.step("what is painted like the face may show for nothing")
@@ -596,6 +619,11 @@ def _price_free(answer) -> None:  # type: ignore[no-untyped-def]
 
 for _name, _hint, _answer in (
     ("no absolute value", "sign", lambda i, c, w: w * (c - i).sum(1, keepdim=True) / i.numel()),
+    (
+        "the absolute value after the sum",
+        "value",
+        lambda i, c, w: w * (c - i).sum(1, keepdim=True).abs() / i.numel(),
+    ),
     ("a reward", "sign", lambda i, c, w: -_price(i, c, w)),
     ("a mean over the pixels of a channel", "scale", lambda i, c, w: _price(i, c, w) * 3),
     ("a sum", "scale", lambda i, c, w: _price(i, c, w) * i.numel()),
@@ -651,6 +679,7 @@ def _in_turn(images, labels, target, models, everyone=False, start="last", told=
     joined = {
         "max": stack.amax(0),
         "sum": stack.sum(0),
+        "clamped": stack.sum(0).clamp(max=1),
         "last": stack[-1],
         "mean": stack.sum(0) / max(1, len(masks) - 1),
     }
@@ -683,7 +712,7 @@ in_turn = Exercise(
             "model(edited[rows], target[rows, j : j + 1])",
         ),
         "sum": (
-            "Where two masks overlap the attention exceeds 1.",
+            "Where two masks overlap the attention is more than either of them.",
             "The union of two masks is their maximum.",
             "torch.maximum(mask[rows], new)",
         ),
@@ -745,11 +774,12 @@ def _turn_mask(answer) -> None:  # type: ignore[no-untyped-def]
     _, mask = answer(TURN_FACES.clone(), TURN_LABELS, TURN_TARGET, _painters())
     joined = {
         how: _in_turn(TURN_FACES, TURN_LABELS, TURN_TARGET, _painters(), union=how)[1]
-        for how in ("max", "sum", "last", "mean")
+        for how in ("max", "sum", "clamped", "last", "mean")
     }
-    if torch.allclose(mask, joined["mean"]):
+    if close(mask, joined["mean"]):
         raise Miss("last", "the mean of the masks")
-    expect_close(mask, joined["max"], "last", {"sum": joined["sum"]})
+    sums = [("sum", joined["sum"]), ("sum", joined["clamped"])]
+    expect_close(mask, joined["max"], "last", sums)
 
 
 @in_turn.step("the given images are left alone")
@@ -773,6 +803,7 @@ for _name, _hint, _way in (
     ("each from the original", "parallel", {"start": "first"}),
     ("told the labels", "label", {"told": "label"}),
     ("masks added", "sum", {"union": "sum"}),
+    ("masks added up to 1", "sum", {"union": "clamped"}),
     ("the last mask", "last", {"union": "last"}),
     ("the mean of the masks", "last", {"union": "mean"}),
 ):
@@ -835,7 +866,7 @@ overlap = Exercise(
 
 @overlap.step("one number comes back")
 def _iou_shape(answer) -> None:  # type: ignore[no-untyped-def]
-    expect_shape(answer(ATTENTION, REGION), (), "shape")
+    expect_number(answer(ATTENTION, REGION), "shape")
 
 
 @overlap.step("its value on twelve pixels, at three thresholds")
@@ -850,7 +881,7 @@ def _iou_value(answer) -> None:  # type: ignore[no-untyped-def]
         right = _iou(ATTENTION, REGION, threshold)
         for hint, wrong in usual:
             if not torch.isclose(right, wrong):
-                expect(not torch.isclose(found.float(), wrong), hint, f"{float(found):.3f} at {threshold:g}")
+                expect(not close(found, wrong), hint, f"{float(found):.3f} at {threshold:g}")
         expect_close(found, right, "value")
 
 
@@ -941,14 +972,14 @@ average_precision = Exercise(
 
 @average_precision.step("one number comes back")
 def _ap_shape(answer) -> None:  # type: ignore[no-untyped-def]
-    expect_shape(answer(ATTENTION, REGION), (), "shape")
+    expect_number(answer(ATTENTION, REGION), "shape")
 
 
 @average_precision.step("its value on twelve pixels")
 def _ap_value(answer) -> None:  # type: ignore[no-untyped-def]
     found = answer(ATTENTION, REGION)
     thresholds = [((ATTENTION > t) & REGION).sum() / (ATTENTION > t).sum() for t in (0.1, 0.25, 0.5)]
-    if any(torch.allclose(found.double(), t.double()) for t in thresholds):
+    if any(close(found, t) for t in thresholds):
         raise Miss("threshold", "the precision at one threshold")
     mistakes = {
         "ascending": _ap_way(ATTENTION, REGION, descending=False),

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedit_lib import faces
-from fedit_lib.course.checks import Exercise, expect, expect_close, expect_shape
+from fedit_lib.course.checks import Exercise, expect, expect_close, expect_number, expect_shape
 from fedit_lib.evaluation import metrics
 
 # ------------------------------------------------------------------ 1. the person with two attributes changed
@@ -130,9 +130,14 @@ generator_loss = Exercise(
             "Use .mean(), not .sum().",
         ),
         "overflow": (
-            "For a very bad sample the result is not finite.",
+            "For a very bad sample the loss is not finite, or has no slope left.",
             "sigmoid(-200) is rounded to 0, and log(0) is minus infinity. Is there one function for log sigmoid?",
             "F.softplus(-scores).mean(), or -F.logsigmoid(scores).mean().",
+        ),
+        "detached": (
+            "The number is right, but the generator gets no gradient from it.",
+            "Something cuts the way from the loss back to the scores: a detach(), a no_grad() or an .item().",
+            "F.softplus(-scores).mean(), of the scores as they came.",
         ),
     },
 )
@@ -153,6 +158,7 @@ def _(answer):
         "value",
         {"sign": -right, "saturating": -F.softplus(_SCORES).mean(), "sum": 3 * right},
     )
+    expect_close(answer(_SCORES[:2]), _non_saturating(_SCORES[:2]), "sum")
 
 
 @generator_loss.step("a hopeless sample is still pushed, and nothing overflows")
@@ -160,6 +166,7 @@ def _(answer):
     score = torch.tensor([-200.0], requires_grad=True)
     loss = answer(score)
     expect(loss.isfinite(), "overflow", f"the loss of a score of -200 is {loss.item()}")
+    expect(loss.requires_grad, "detached", "the loss carries no gradient")
     (slope,) = torch.autograd.grad(loss, score)
     expect_close(slope, torch.tensor([-1.0]), "overflow")
 
@@ -182,6 +189,21 @@ def _(scores):
 @generator_loss.wrong("summed", hint="sum")
 def _(scores):
     return F.softplus(-scores).sum()
+
+
+@generator_loss.wrong("by_three", hint="sum")
+def _(scores):
+    return F.softplus(-scores).sum() / 3
+
+
+@generator_loss.wrong("a_little_more_than_zero", hint="overflow")
+def _(scores):
+    return -torch.log(torch.sigmoid(scores) + 1e-8).mean()
+
+
+@generator_loss.wrong("cut_off", hint="detached")
+def _(scores):
+    return F.softplus(-scores.detach()).mean()
 
 
 @generator_loss.wrong("in_two_steps", hint="overflow")
@@ -223,6 +245,11 @@ slope_penalty = Exercise(
             "The length goes over the coordinates of *one point*: not over the batch, nor one coordinate by itself.",
             "slope.norm(dim=1) gives one length a point: (B, 2) -> (B,).",
         ),
+        "mean_first": (
+            "A point that is too steep and a point that is too flat make up for each other with you.",
+            "Each point pays for its own length: subtract 1 and square first, then take the mean.",
+            "(length - 1).square().mean(), not (length.mean() - 1).square()",
+        ),
         "not_from_one": (
             "This pulls the slope towards zero.",
             "A flat critic would get away with it. The penalty is zero where the slope is *one*.",
@@ -250,6 +277,18 @@ def _(answer):
     length = 6.5 if abs(float(value) - 6.5) < 1e-3 else 81.0
     mistakes = {"length": length, "not_from_one": 25.0}
     expect_close(value, 16.0, "value", mistakes)
+
+
+@slope_penalty.step("a slope for each point")
+def _(answer):
+    points = torch.tensor([[0.6, 0.0], [1.0, 2.0], [-1.0, 0.5]])
+    mistakes = {"mean_first": (points.norm(dim=1).mean() - 1).square()}
+    expect_close(answer(_bowl, points), _slope_penalty(_bowl, points), "value", mistakes)
+
+
+def _bowl(x: Tensor) -> Tensor:
+    """Its slope is the point itself."""
+    return x.square().sum(1) / 2
 
 
 @slope_penalty.step("it teaches the critic")
@@ -295,6 +334,13 @@ def _(critic, x):
     x = x.detach().requires_grad_()
     (slope,) = torch.autograd.grad(critic(x).sum(), x)
     return (slope.norm(dim=1) - 1).square().mean()
+
+
+@slope_penalty.wrong("mean_length", hint="mean_first")
+def _(critic, x):
+    x = x.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    return (slope.norm(dim=1).mean() - 1).square()
 
 
 @slope_penalty.wrong("not_squared", hint="value")
@@ -344,11 +390,13 @@ region_psnr = Exercise(
 
 
 def _spot() -> tuple[Tensor, Tensor, Tensor]:
-    """Two pictures of 8x8: an error of 51 on 4 pixels of a region of 8; the second twice that. Errors outside too."""
+    """Two pictures of 8x8, regions of 8 and 6 pixels: errors of both signs, other ones in each colour; outside, too."""
     truth = torch.full((2, 3, 8, 8), 100, dtype=torch.uint8)
     images, region = truth.clone(), torch.zeros(2, 8, 8, dtype=torch.bool)
-    region[:, :2, :4] = True
+    region[0, :2, :4] = region[1, :2, :3] = True
     images[0, :, 0, :4], images[1, :, 0, :4] = 151, 202
+    images[1, 2, 1, :3], truth[1, 2, 1, :3] = 250, 10
+    images[:, 1, 1, :3] = 40
     images[:, :, 7, 7] = 0
     return images, truth, region
 
@@ -367,6 +415,8 @@ def _(answer):
         "sign": -right,
         "whole": 10 * torch.log10(255.0**2 / (squared * region).mean((1, 2))),
     }
+    wrapped = (images - truth).float().square().mean(1)
+    mistakes["wrapped"] = 10 * torch.log10(255.0**2 / ((wrapped * region).sum((1, 2)) / region.sum((1, 2))))
     expect_close(answer(images, truth, region), right, "value", mistakes)
 
 
@@ -396,6 +446,11 @@ def _(images, truth, region):
 def _(images, truth, region):
     squared = (images - truth).float().square().mean(1)
     return 10 * torch.log10(255.0**2 / ((squared * region).sum((1, 2)) / region.sum((1, 2))))
+
+
+@region_psnr.wrong("first_channel_only", hint="value")
+def _(images, truth, region):
+    return metrics.region_psnr(images[:, :1], truth[:, :1], region)
 
 
 @region_psnr.wrong("region_ignored", hint="value")
@@ -440,12 +495,12 @@ leakage = Exercise(
 
 
 def _leak() -> tuple[Tensor, Tensor, Tensor]:
-    """Two pictures of 8x8 whose upper half is region: large changes inside, +8 on 16 and -4 on 16 pixels outside."""
+    """Two pictures of 8x8, regions of 4 and 6 rows: large changes inside, small ones of both signs outside."""
     source = torch.full((2, 3, 8, 8), 100, dtype=torch.uint8)
     edited, region = source.clone(), torch.zeros(2, 8, 8, dtype=torch.bool)
     region[0, :4], region[1, :6] = True, True
     edited[:, :, :2] = 200
-    edited[:, :, 6], edited[:, :, 7] = 108, 96
+    edited[:, :, 6], edited[:, 1:, 7] = 108, torch.tensor([[96], [110]], dtype=torch.uint8)
     return edited, source, region
 
 
@@ -461,7 +516,7 @@ def _(answer):
     mistakes = {
         "inside": metrics.leakage(edited, source, ~region),
         "cancels": (signed * ~region).sum((1, 2)) / (~region).sum((1, 2)),
-        "everywhere": (signed.abs() * ~region).mean((1, 2)),
+        "everywhere": ((edited.float() - source.float()).abs().mean(1) * ~region).mean((1, 2)),
     }
     right = metrics.leakage(edited, source, region)
     expect_close(answer(edited, source, region), right, "value", mistakes)
@@ -493,6 +548,11 @@ def _(edited, source, region):
 @leakage.wrong("over_the_picture", hint="everywhere")
 def _(edited, source, region):
     return ((edited.float() - source.float()).abs().mean(1) * ~region).mean((1, 2))
+
+
+@leakage.wrong("first_channel_only", hint="value")
+def _(edited, source, region):
+    return metrics.leakage(edited[:, :1], source[:, :1], region)
 
 
 @leakage.wrong("summed_over_channels", hint="value")
@@ -549,7 +609,7 @@ preservation = Exercise(
 
 @preservation.step("one number")
 def _(answer):
-    expect_shape(answer(torch.ones(4, 3), torch.ones(4, 3), 1), (), "shape")
+    expect_number(answer(torch.ones(4, 3), torch.ones(4, 3), 1), "shape")
 
 
 @preservation.step("the rate of a known table")
