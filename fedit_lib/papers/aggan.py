@@ -431,6 +431,7 @@ def arrange(faces: FaceSet) -> Domains:
 # Smiling, a few pixels, was not: the masks shut while the discriminators could not yet tell smiles (the masks' mean
 # fell to 0.00001), and a shut sigmoid has no slope to open again by once they could. A longer first phase, `curriculum`
 # 0.4 instead of the paper's 0.05, did not help: they shut in it. So here the discriminators learn first (`warmup`).
+# And the rate does not fall, for the average (EMA) does what a falling rate is for: 5_aggan/02 compares the two.
 LAPTOP = {
     "width": 12,
     "blocks": 3,
@@ -439,6 +440,7 @@ LAPTOP = {
     "lr": 8e-4,
     "warmup": 0.25,
     "curriculum": 0.35,
+    "lr_decay": 1.0,
     "ema_decay": 0.995,
 }
 PROFILES = {
@@ -455,7 +457,7 @@ PROFILES = {
     "laptop": Profile(
         name="laptop",
         size=64,
-        steps=3_200,
+        steps=8_000,
         batch_size=4,
         faces=3_000,
         checkpoint_every=100,
