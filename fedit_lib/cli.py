@@ -142,7 +142,8 @@ def train(
         typer.echo(trained)
     if getattr(trained, "history", trained).interrupted:  # an oracle has its history in it
         if is_first_process():
-            typer.secho("interrupted: the same command goes on from there", fg="yellow", err=True)
+            same = "the same command" if resume else "the same command without --no-resume"
+            typer.secho(f"interrupted: {same} goes on from there", fg="yellow", err=True)
         raise typer.Exit(130)
 
 
@@ -206,9 +207,9 @@ def evaluate(
         split=split,
         oracles=oracle or (),
     )
-    _print(scores.table())
-    if json_file is not None:
+    if json_file is not None:  # first: whoever reads the table may hang up
         scores.to_json(json_file)
+    _print(scores.table())
 
 
 @app.command()
@@ -230,11 +231,11 @@ def leaderboard(
     from fedit_lib.course import editors
 
     board = editors.board(add=add or (), faces=faces, seed=seed, by=by, device=device, plot=plot)
-    _print(board.table(width=shutil.get_terminal_size().columns))
     if json_file is not None:
         board.to_json(json_file)
     if plot is not None:
         board.plot(plot)
+    _print(board.table(width=shutil.get_terminal_size().columns))
 
 
 @course_app.command("run")
@@ -327,7 +328,7 @@ def exercises_build(
     if seed is not None or to is not None or count is not None:
         if seed is None or to is None or check:
             raise ValueError("a variant needs both --seed and --to, and no --check")
-        made = exercises.build_variant(root, to, seed, count)
+        made = exercises.build_variant(root, to, seed, count, report=typer.echo)
         typer.echo(f"variant {seed}: wrote {len(made)} notebooks to {to}")
         return
     changed = exercises.build(root, check=check, report=typer.echo)
@@ -381,8 +382,8 @@ def doctor(json_file: Json = None) -> None:
     except FileNotFoundError:
         root = None
     findings = doctors.examine(root)
-    _print(doctors.table(findings))
     _write_json(json_file, doctors.as_dict(findings))
+    _print(doctors.table(findings))
     if not doctors.healthy(findings):
         raise typer.Exit(1)
 
@@ -460,9 +461,9 @@ def bench(
     from fedit_lib.course import bench as benches
 
     measured = benches.measure(device, repeats, quick)
+    _write_json(json_file, measured)
     _print(benches.table(measured))
     typer.echo(benches.rounds_table(measured))
-    _write_json(json_file, measured)
 
 
 def _describe(faces: Any) -> None:

@@ -165,8 +165,16 @@ def _put_aside(exercise: Path) -> str:
     return f"what was in {exercise.parent.name}/{exercise.name} is now {aside.parent.name}/{aside.name}"
 
 
-def build_variant(root: Path, to: Path, seed: int, count: int | None = None) -> list[Path]:
+def build_variant(
+    root: Path,
+    to: Path,
+    seed: int,
+    count: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
     """Write ``to/<series>/*.ipynb``: the exercises of every series as a `variant`. The same seed gives the same files.
+
+    What somebody has worked in is put aside, as `build` does; ``report`` gets a line for each.
 
     Returns:
         All that was written.
@@ -179,6 +187,8 @@ def build_variant(root: Path, to: Path, seed: int, count: int | None = None) -> 
     made = {Path(to) / path.relative_to(root / "solutions"): path for path in _solutions(root)}
     texts = {target: generate(path, seed, count) for target, path in made.items()}
     for target, text in texts.items():
+        if target.exists() and _worked_in(target, text):
+            report(_put_aside(target))
         atomic_write(target, text)
     return list(texts)
 

@@ -331,7 +331,8 @@ def export(
 
     Raises:
         ValueError: runs that cannot be joined: of different papers or sizes, or not of one attribute each. Or runs on
-            photographs that are to be scored. Or a smoke run that would take the place of weights that ship.
+            photographs that are to be scored. Or a smoke run, or one on photographs, that would take the place of
+            weights that ship.
     """
     from fedit_lib import papers
     from fedit_lib.training.weights import LIMIT_MB, WeightsError, load_weights, save_weights
@@ -358,6 +359,10 @@ def export(
     if to is None and receipt.get("profile") == "smoke":
         raise ValueError(
             f"a smoke run is no weight to ship in the place of {path.name}: name a file by --to FILE"
+        )
+    if to is None and receipt.get("source") != "procedural":
+        raise ValueError(
+            f"this model was trained on photographs and would take the place of {path.name}: name a file by --to FILE"
         )
     limit = LIMIT_MB if ships else None  # what stays with its owner may be as large as it is
     draft = folders[0] / "export" / path.name

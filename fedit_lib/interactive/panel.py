@@ -343,7 +343,8 @@ class EditorPanel(WithSliders):
         # hand cannot pile up edits. What one move drags along (rivals, a new face) is merged here.
         with self._hold():
             self._stale = True
-            if not self._resetting(name, strength):
+            by_hand = self._held == 1  # a reset holds, too: a face may have two hair colours by its labels
+            if by_hand or not self._resetting(name, strength):
                 self._give_way(name, strength)
             self._colour(name, not self._resetting(name, strength))
 

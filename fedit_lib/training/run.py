@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import time
@@ -115,15 +116,25 @@ class Run:
             for leftover in self.out.glob(f"{name}.[0-9]*.tmp"):
                 leftover.unlink()
         if not resume:
-            for name in FILES:
-                old = self.out / name
-                if old.exists():
-                    old.replace(old.with_name(f"{old.stem}.old{old.suffix}"))
+            self._put_aside()
         with self.clear_error():
             self.history.write(
                 self.out / "log.csv"
             )  # what was logged after the checkpoint will be played again
             self.write_facts()
+
+    def _put_aside(self) -> None:
+        """The earlier training's files become NAME.old.EXT, or .old-2 and so on: what was put aside once stays."""
+        marks = ("old" if n == 1 else f"old-{n}" for n in itertools.count(1))
+        taken = {path.name for path in self.out.iterdir()}
+        renamed = next(
+            names
+            for mark in marks
+            if not taken & set(names := [f"{Path(name).stem}.{mark}{Path(name).suffix}" for name in FILES])
+        )
+        for name, aside in zip(FILES, renamed, strict=True):
+            if name in taken:
+                (self.out / name).replace(self.out / aside)
 
     def record(self, played: list[tuple[str, dict[str, Tensor]]]) -> None:
         """Adds a round's terms to the log, in one transfer from the device, and stops where one is not finite."""

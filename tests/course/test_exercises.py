@@ -160,6 +160,19 @@ def test_a_variant_never_overwrites_the_courses_own(tmp_path, to):
     assert solution.read_text() == "an answer"
 
 
+def test_a_variant_puts_aside_what_was_worked_in(tmp_path):
+    """The same command again must not cost a class its answers."""
+    root, said = SOLUTIONS[0].parents[2], []
+    first = exercises.build_variant(root, tmp_path, seed=5)[0]
+    content = nbformat.read(first, as_version=4)
+    content.cells[-1].source += "\nmy answer"
+    nbformat.write(content, first)
+    exercises.build_variant(root, tmp_path, seed=5, report=said.append)
+    mine = first.with_name(f"{first.stem}.mine.ipynb")
+    assert "my answer" in mine.read_text() and "my answer" not in first.read_text()
+    assert len(said) == 1 and mine.name in said[0]
+
+
 @pytest.mark.parametrize("tells", [True, False])
 def test_a_learners_work_is_put_aside_and_his_own_notebooks_stay(tmp_path: Path, tells: bool) -> None:
     """One of two places answered, in each of the ways that it may be left in; then nothing is lost any more.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,6 +72,21 @@ def test_a_smoke_run_never_takes_the_place_of_shipped_weights(run: Path, tmp_pat
     monkeypatch.setattr(papers, "WEIGHTS", tmp_path / "weights")
     with pytest.raises(ValueError, match=r"a smoke run is no weight to ship.*--to FILE"):
         runs.export(run, faces=0)
+    assert not (tmp_path / "weights").exists()
+
+
+def test_a_model_of_photographs_never_takes_the_place_of_shipped_weights(
+    run: Path, tmp_path: Path, monkeypatch
+) -> None:
+    from fedit_lib import papers
+
+    private = shutil.copytree(run, tmp_path / "private")
+    facts = json.loads((private / "run.json").read_text())
+    facts |= {"profile": "laptop", "faces": "folder-holidays-train", "source": "folder"}
+    (private / "run.json").write_text(json.dumps(facts))
+    monkeypatch.setattr(papers, "WEIGHTS", tmp_path / "weights")
+    with pytest.raises(ValueError, match=r"trained on photographs.*--to FILE"):
+        runs.export(private, faces=0)
     assert not (tmp_path / "weights").exists()
 
 

@@ -101,6 +101,16 @@ def test_hair_has_one_colour(panel):
     assert panel.target.tolist() == LABELS[0].tolist()
 
 
+def test_hair_has_one_colour_too_when_the_own_one_comes_back(panel):
+    """A blond face, black by the slider, then blond again: at its label a slider rests, and still rules the others."""
+    own = panel.labels.tolist()
+    mine, other = ("Blond_Hair", "Black_Hair") if own[3] else ("Black_Hair", "Blond_Hair")
+    panel[mine].value = 0.0
+    panel[other].value = 1.0
+    panel[mine].value = 1.0
+    assert panel[other].value == 0.0
+
+
 def test_choosing_a_face(panel):
     panel.set("Smiling", 1.0)
     panel.choose(2)

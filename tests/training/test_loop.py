@@ -200,6 +200,11 @@ def test_without_resume_the_old_files_are_kept_aside(tmp_path):
     assert game.rounds == [0, 1, 2]
     assert torch.load(tmp_path / "checkpoint.old.pt", weights_only=True)["step"] == 7
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+    train(ToyGame(), 2, tmp_path, resume=False)  # once more, and nothing is lost
+    kept = {
+        n: torch.load(tmp_path / f"checkpoint.{n}.pt", weights_only=True)["step"] for n in ("old", "old-2")
+    }
+    assert kept == {"old": 7, "old-2": 3} and (tmp_path / "log.old-2.csv").exists()
 
 
 def test_a_folder_belongs_to_one_training(tmp_path):
