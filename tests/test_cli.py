@@ -251,6 +251,31 @@ def test_a_damaged_run_is_named(tmp_path: Path) -> None:
     assert code == 2 and "damaged" in text
 
 
+def test_an_editor_of_ones_own_may_import_its_neighbour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "its_neighbour.py").write_text("NAMES = ('Smiling',)\n")
+    (folder / "with_neighbour.py").write_text(
+        "from its_neighbour import NAMES\n"
+        "class Mine:\n"
+        "    attributes = NAMES\n"
+        "    def edit(self, images, labels, target): ...\n"
+        "    def reconstruct(self, images, labels): ...\n"
+    )
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    assert editors.find(f"{folder / 'with_neighbour.py'}:Mine").attributes == ("Smiling",)
+
+
+@pytest.mark.parametrize("name", ["2026-10-01T12:30", "me@clean", "me@uni.ch"])
+def test_a_run_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    run = tmp_path / name
+    run.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"run\.json"):  # an empty one, but it was looked into
+        editors.find(str(run))
+
+
 def test_an_editor_of_ones_own_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_own_editor.py").write_text(
         "class Mine:\n"

@@ -49,7 +49,7 @@ def find(
     from fedit_lib import papers
 
     base, at, skill = name.rpartition("@")
-    if at and skill in world.SKILLS:
+    if at and skill in world.SKILLS and not Path(name).exists():
         from fedit_lib.evaluation import FromSketches, exam
 
         editor = find(base, faces=faces, seed=seed, device=device, attributes=attributes)
@@ -61,7 +61,7 @@ def find(
 
         chosen = tuple(attributes or world.ATTRIBUTES)
         return DoNothing(chosen) if name == "nothing" else TrueAnswer(exam(faces, seed).people, chosen)
-    if ":" in name:
+    if ":" in name and not Path(name).exists():  # a folder may have one in its name: 12:30
         from fedit_lib.evaluation.protocol import check_editor
 
         editor = load_object(name)
@@ -131,7 +131,7 @@ def score(
     if source not in SOURCES:
         raise ValueError(f"unknown source {source!r}: choose {', '.join(SOURCES)}")
     check_judges(judges.get("oracle"), judges.get("oracle_b"), drawn=False)
-    if name == "truth" or "@" in name:
+    if name == "truth" or ("@" in name and not Path(name).exists()):
         raise ValueError(
             f"{name!r} needs the face world: photographs come without a true answer, and without a hand's sketches"
         )
@@ -245,6 +245,10 @@ def _load_file(path: Path) -> Any:
         raise ValueError(f"there is no file {path}: give file.py:Class, seen from this folder")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     loaded = importlib.util.module_from_spec(spec)
+    if (
+        folder := str(path.resolve().parent)
+    ) not in sys.path:  # as for `python file.py`: it may import its neighbours
+        sys.path.insert(0, folder)
     kept = sys.modules.setdefault(path.stem, loaded)  # dataclasses, for one, look their module up
     try:
         spec.loader.exec_module(loaded)

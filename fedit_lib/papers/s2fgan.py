@@ -54,6 +54,7 @@ Where the paper, the accounts and the released code disagree, and what is done h
 - The code also has a classifier beside F that is to see the new attributes in the edited faces (as AttGAN's does), and
   multiplies its loss by 0. Here: `cls` is that weight, 0 at paper size; the course size switches it on. It is asked
   about all that F sees of the decoder's, for a face that is only redrawn must keep its attributes too.
+- L_domain is of the codes; in S2F-DEC here once more of the edited codes M(r, a), so that E_s and M both hide.
 - Pooling: before every downsampling in the paper, after it in the code. Here: before, and once more at the end.
   The code averages the levels and normalises, which is the same as the paper's sum and normalising; here so too.
 - The last layer of the code's encoder is a leaky ReLU, so that its codes can hardly be negative. Here: linear.
