@@ -10,7 +10,7 @@ an image, and editing is encoding, changing y, and drawing again.
 
 The training has four steps, and `IcGAN` takes them one after the other: (1) the cGAN; (2) generated images with the
 z that they came from; (3) E_z on those; (4) E_y on real images. The file reads in that order. Steps 3 and 4 share their
-rounds, a move each, as neither needs the other; only IND-COND's E_z, which is told E_y's answer, hears a beginner first.
+rounds, a move each, as neither needs the other; but IND-COND's E_z, which is told E_y's answer, hears a beginner first.
 
 Where the papers, the accounts of them and the released code disagree, and what is done here:
 
