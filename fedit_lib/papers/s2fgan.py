@@ -167,7 +167,8 @@ class Encoder(nn.Module):
 
     width, widest: channels, see `widths`. folded: see `stem`. blocks: residual blocks a level before it is pooled.
     pooled: about so many numbers a level are kept, 512 being 3x3 cells of 64 channels and one of 512, as in the code.
-    layers: of the MLPs; lr_mul: of their layers, see `EqualLinear`.
+    layers: of the MLPs; 0: one linear map a level, and nothing after their sum. lr_mul: of their layers, see
+    `EqualLinear`.
     """
 
     def __init__(
@@ -192,10 +193,14 @@ class Encoder(nn.Module):
         self.halvings = nn.ModuleList(DownBlock(i, o) for i, o in pairwise(channels))
         cells = [math.ceil(math.sqrt(pooled / c)) for c in channels]
         self.summaries = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(k), nn.Flatten(), mlp(c * k * k, style, layers, lr_mul))
+            nn.Sequential(
+                nn.AdaptiveAvgPool2d(k),
+                nn.Flatten(),
+                mlp(c * k * k, style, max(layers, 1), lr_mul, layers > 0),
+            )
             for c, k in zip(channels, cells, strict=True)
         )
-        self.refine = mlp(style, style, layers + 1, lr_mul, act_last=False)
+        self.refine = mlp(style, style, layers + 1, lr_mul, act_last=False) if layers else None
 
     def forward(self, x: Tensor) -> Tensor:
         x, total = self.stem(x), 0
@@ -204,7 +209,7 @@ class Encoder(nn.Module):
             total = total + summary(x)
             if k < len(self.halvings):
                 x = self.halvings[k](x)
-        return self.refine(pixel_norm(total))
+        return total if self.refine is None else self.refine(pixel_norm(total))
 
 
 class Decoder(nn.Module):
@@ -586,9 +591,9 @@ class S2FGAN(Game):
                 )
             weights[name] = released if weight is None else weight
         check_range(1, style=style, width=width, widest=widest, sketch_width=sketch_width, d_width=d_width)
-        check_range(1, pooled=pooled, layers=layers, hidden=hidden)
+        check_range(1, pooled=pooled, hidden=hidden)
         check_range(0, reach=reach, step=step, read=read, cls=cls, noise=noise, r1=r1, **weights)
-        check_range(0, blocks=blocks, mapping_blocks=mapping_blocks)
+        check_range(0, blocks=blocks, layers=layers, mapping_blocks=mapping_blocks)
         if not 0 < lr_mul < math.inf:
             raise ValueError(f"lr_mul is {lr_mul}; it must be above 0")
         if noise and not cls:

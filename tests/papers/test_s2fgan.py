@@ -184,8 +184,9 @@ def test_any_power_of_two_from_eight(power, folded, blocks, n):
         ({"lr_mul": 0.0}, "lr_mul is 0.0; it must be above 0"),
         *(
             ({name: 0}, f"{name} is 0; it must be 1 or more")
-            for name in ("width", "widest", "sketch_width", "d_width", "pooled", "layers")
+            for name in ("width", "widest", "sketch_width", "d_width", "pooled")
         ),
+        ({"layers": -1}, "layers is -1; it must be 0 or more"),
         ({"r1_every": 0}, "at least 1"),
     ],
 )
@@ -212,6 +213,19 @@ def test_the_encoder_pools_before_every_halving_and_at_the_end():
         (3, (8, 4, 4)),
     ]
     assert seen == expected
+
+
+def test_without_layers_a_code_is_the_sum_of_linear_maps():
+    """And nothing holds its length: twice every map, twice the code."""
+    encoder = Encoder(3, 16, style=8, width=2, widest=4, pooled=8, layers=0)
+    x, maps = torch.rand(2, 3, 16, 16), []
+    for summary in encoder.summaries:
+        summary.register_forward_hook(lambda m, args, out: maps.append(out))
+    code = encoder(x)
+    assert len(maps) == 3 and torch.allclose(code, sum(maps), atol=1e-6)
+    for summary in encoder.summaries:  # no leaky ReLU, no bias yet: odd in what comes in
+        cells = torch.randn(2, *summary[2][0].weight.shape[1:])
+        assert torch.allclose(summary[2](-cells), -summary[2](cells), atol=1e-6)
 
 
 def test_folding_loses_nothing():
