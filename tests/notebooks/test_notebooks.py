@@ -102,6 +102,14 @@ def test_executing_it_again_would_store_it_in_the_same_form(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("path", EVERY, ids=name)
+def test_it_has_one_title(path: Path) -> None:
+    """Sections are of the second level: tables of contents, JupyterLab's and the book's, hang them under the title."""
+    told = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown"]
+    prose = re.sub(r"^```.*?^```", "", "\n".join(told), flags=re.M | re.S)
+    assert told[0].startswith("# ") and len(re.findall(r"^# ", prose, flags=re.M)) == 1
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_it_says_what_one_will_be_able_to_do_and_how_long_it_takes(path: Path) -> None:
     first = next(c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "markdown")
