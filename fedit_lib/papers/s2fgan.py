@@ -167,8 +167,8 @@ class Encoder(nn.Module):
 
     width, widest: channels, see `widths`. folded: see `stem`. blocks: residual blocks a level before it is pooled.
     pooled: about so many numbers a level are kept, 512 being 3x3 cells of 64 channels and one of 512, as in the code.
-    layers: of the MLPs; 0: one linear map a level, and nothing after their sum. lr_mul: of their layers, see
-    `EqualLinear`.
+    layers: of the MLPs; 0: one linear map a level, and the code is their sum, normalised. (Without the norm nothing
+    holds E_s's codes, and the reversed gradient of Q wins by making them ever larger.) lr_mul: see `EqualLinear`.
     """
 
     def __init__(
@@ -209,7 +209,8 @@ class Encoder(nn.Module):
             total = total + summary(x)
             if k < len(self.halvings):
                 x = self.halvings[k](x)
-        return total if self.refine is None else self.refine(pixel_norm(total))
+        code = pixel_norm(total)
+        return code if self.refine is None else self.refine(code)
 
 
 class Decoder(nn.Module):

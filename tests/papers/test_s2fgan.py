@@ -19,7 +19,7 @@ from fedit_lib import faces as world
 from fedit_lib import papers
 from fedit_lib.course import editors, runs
 from fedit_lib.data import Batch, FaceSet, procedural
-from fedit_lib.nn import count_parameters, r1_penalty
+from fedit_lib.nn import count_parameters, pixel_norm, r1_penalty
 from fedit_lib.papers import s2fgan
 from fedit_lib.papers.s2fgan import (
     S2FGAN,
@@ -215,14 +215,15 @@ def test_the_encoder_pools_before_every_halving_and_at_the_end():
     assert seen == expected
 
 
-def test_without_layers_a_code_is_the_sum_of_linear_maps():
-    """And nothing holds its length: twice every map, twice the code."""
+def test_without_layers_a_code_is_the_normalised_sum_of_linear_maps():
+    """Its length is held, whatever E_s would gain by larger codes."""
     encoder = Encoder(3, 16, style=8, width=2, widest=4, pooled=8, layers=0)
     x, maps = torch.rand(2, 3, 16, 16), []
     for summary in encoder.summaries:
         summary.register_forward_hook(lambda m, args, out: maps.append(out))
     code = encoder(x)
-    assert len(maps) == 3 and torch.allclose(code, sum(maps), atol=1e-6)
+    assert len(maps) == 3 and torch.allclose(code, pixel_norm(sum(maps)), atol=1e-6)
+    assert torch.allclose(code.square().mean(1), torch.ones(2), atol=1e-3)
     for summary in encoder.summaries:  # no leaky ReLU, no bias yet: odd in what comes in
         cells = torch.randn(2, *summary[2][0].weight.shape[1:])
         assert torch.allclose(summary[2](-cells), -summary[2](cells), atol=1e-6)
