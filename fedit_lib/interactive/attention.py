@@ -20,15 +20,27 @@ from torch import Tensor
 
 from fedit_lib import faces
 
-from .base import MOVED, STYLE, Live, attribute_choice, check_range, check_strength, name_of, strength_slider
+from .base import (
+    MOVED,
+    STYLE,
+    Live,
+    attribute_choice,
+    check_editor,
+    check_face,
+    check_range,
+    check_strength,
+    strength_slider,
+)
 from .panel import _collect, _Face
 from .pictures import (
     ask,
     asked,
     attribute_index,
+    chosen,
     difference,
     edits,
     encode,
+    name_of,
     readable,
     table,
     to_pil,
@@ -95,8 +107,9 @@ class AttentionViewer(Live):
         fallback: bool = True,
     ) -> None:
         check_range(start, stop, step)
+        check_editor(editor)
         self.editor, self.name = editor, name_of(editor)
-        self.attributes = tuple(editor.attributes if attributes is None else attributes)
+        self.attributes = chosen(attributes, editor.attributes)
         self._columns = {name: attribute_index(editor.attributes, name) for name in self.attributes}
         self._faces = _collect(editor, images, labels, people)
         self._regions: dict[tuple[int, str], Tensor] = {}
@@ -132,8 +145,7 @@ class AttentionViewer(Live):
 
     def choose(self, index: int) -> None:
         """Show another face, its edit made. ValueError for a face that is not there."""
-        if not isinstance(index, int) or not 0 <= index < len(self._faces):
-            raise ValueError(f"there is no face {index}; choose one from 0 to {len(self._faces) - 1}")
+        index = check_face(index, len(self._faces))
         with self._hold():
             self._chosen.value = index
             self.slider.value = self._opposite(self.attribute)
@@ -158,7 +170,7 @@ class AttentionViewer(Live):
     @property
     def labels(self) -> Tensor:
         """The face's own attributes, float (n,), 0/1."""
-        return self._face.label
+        return self._face.label.clone()
 
     @property
     def target(self) -> Tensor:
@@ -168,22 +180,23 @@ class AttentionViewer(Live):
     @property
     def before(self) -> Tensor:
         """The face as it is, float (3, S, S) in [-1, 1]."""
-        return self._face.image
+        return self._face.image.clone()
 
     @property
     def mask(self) -> Tensor:
         """Where the editor paints, float (1, S, S) in [0, 1]."""
-        return self._seen().mask
+        return self._seen().mask.clone()
 
     @property
     def content(self) -> Tensor | None:
         """What it would paint without a mask, float (3, S, S) in [-1, 1]; None if the editor does not tell."""
-        return self._seen().content
+        content = self._seen().content
+        return None if content is None else content.clone()
 
     @property
     def after(self) -> Tensor:
         """The face as the editor makes it, float (3, S, S) in [-1, 1]."""
-        return self._seen().after
+        return self._seen().after.clone()
 
     @property
     def region(self) -> Tensor | None:
@@ -192,10 +205,9 @@ class AttentionViewer(Live):
             return None
         key = (self.index, self.attribute)
         if key not in self._regions:
-            self._regions[key] = faces.region(self._face.person, self.attribute, size=self.editor.size)[
-                0
-            ].cpu()
-        return self._regions[key]
+            region = faces.region(self._face.person, self.attribute, size=self.editor.size)
+            self._regions[key] = region[0].cpu()
+        return self._regions[key].clone()
 
     def numbers(self) -> dict[str, float | None]:
         """mask_ap and mask_iou of the mask against the true region, leakage outside it in grey levels of 255.
@@ -261,17 +273,22 @@ class AttentionViewer(Live):
         self.slider.style.handle_color = None if self.strength == own else MOVED
         try:
             self._look = _look(self.editor, self._face, self.attribute, self.strength, self.region)
-        except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
-            self._failure = error
-            self._say(f"{type(error).__name__} in {self.name}: {error}")
+        except Exception as error:
+            self._look, self._numbers.value = None, ""
+            self._show({"input": self._face.image})
+            self._fail(error)
             return
         self._failure = None
         self._say("")
-        for part, image in self._look.parts.items():
+        self._show(self._look.parts)
+        self._tell_numbers()
+
+    def _show(self, parts: dict[str, Tensor | None]) -> None:
+        for part in PARTS:
+            image = parts.get(part)
             self._shown[part].layout.visibility = "hidden" if image is None else "visible"
             if image is not None:
                 self._pictures[part].value = encode(to_pil(image, self._width, self._smooth))
-        self._tell_numbers()
 
     def _tell_numbers(self) -> None:
         has = "has" if self.labels[self._columns[self.attribute]] > 0.5 else "lacks"
@@ -355,17 +372,11 @@ def _look(editor: Any, face: _Face, attribute: str, strength: float, region: Ten
         for name in ("attention", "content")
     )
     milliseconds = 1000 * (time.perf_counter() - begin)
-    size = editor.size
     if mask is None:
         raise ValueError(
             f"{name_of(editor)} has no attention to look at (its attention(...) is None): EditorPanel shows any editor"
         )
-    for part, shape in ((mask, (1, 1, size, size)), (content, (1, 3, size, size))):
-        if part is not None and tuple(part.shape) != shape:
-            called = "attention" if part is mask else "content"
-            raise ValueError(f"{name_of(editor)}.{called} gave {tuple(part.shape)} for one face, not {shape}")
-    mask = mask[0].clamp(0, 1)
-    content = None if content is None else content[0].clamp(-1, 1)
+    mask, content = mask[0], None if content is None else content[0]
     parts = {
         "input": face.image,
         "mask": _grey(mask),

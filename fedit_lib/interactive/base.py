@@ -6,14 +6,16 @@ import base64
 import contextlib
 import html
 import math
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as widgets
+from torch import Tensor
 
-from fedit_lib.faces import check_attributes
+from fedit_lib.faces import People, check_attributes
 
-from .pictures import encode, giving_way, readable
+from .pictures import encode, give_way, giving_way, readable, told
 
 MOVED = "#1976d2"  # the handle of a slider that is off where the face has it
 
@@ -39,23 +41,55 @@ STYLE = """<style>
 </style>"""
 
 
-def name_of(editor: Any) -> str:
-    """What an editor is called, on a page and in a title."""
-    return str(getattr(editor, "name", type(editor).__name__))
-
-
 def check_range(start: float, stop: float, step: float) -> None:
     """Raise ValueError unless a slider of this range holds absent (0) and present (1)."""
-    if not (math.isfinite(start) and math.isfinite(stop) and start <= 0 and stop >= 1 and step > 0):
+    if not (
+        math.isfinite(start) and math.isfinite(stop) and start <= 0 and stop >= 1 and 0 < step < math.inf
+    ):
         raise ValueError(
             f"sliders must span at least 0 to 1 with step > 0; got start={start}, stop={stop}, step={step}"
         )
 
 
+def check_editor(editor: Any) -> None:
+    """Raise TypeError for what cannot be asked for an edit."""
+    if isinstance(editor, type):
+        raise TypeError(f"the class {editor.__name__} is no editor yet: {editor.__name__}(...) makes one")
+    for part in ("attributes", "edit"):
+        if not hasattr(editor, part):
+            raise TypeError(
+                f"an editor has attributes and edit(images, labels, target), a {type(editor).__name__} has no {part}; "
+                f"load_editor('attgan') makes one"
+            )
+
+
+def check_people(people: Any) -> None:
+    """Raise TypeError for anything but people of the face world."""
+    if not isinstance(people, People):
+        raise TypeError(
+            f"people must be those of the face world, faces.sample(8), not a {type(people).__name__}"
+        )
+
+
 def check_strength(name: str, value: float, slider: widgets.FloatSlider) -> None:
     """Raise ValueError unless the slider of this name reaches the value."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is set to a number, 0 absent to 1 present; got {value!r}") from error
     if not slider.min <= value <= slider.max:
         raise ValueError(f"{name} can be set from {slider.min:g} to {slider.max:g}; got {value:g}")
+
+
+def check_face(index: Any, count: int) -> int:
+    """A face's number, from 0, of whatever integer type. Raises ValueError for a face that is not there."""
+    try:
+        number = operator.index(index)
+    except TypeError:
+        number = -1
+    if not 0 <= number < count:
+        raise ValueError(f"there is no face {index}; choose one from 0 to {count - 1}")
+    return number
 
 
 def attribute_choice(names: Sequence[str]) -> widgets.Dropdown:
@@ -78,7 +112,7 @@ class Live(widgets.VBox):
     """A widget that asks an editor whenever something moves.
 
     What a move drags along (rivals, a new face) is merged: many moves inside `_hold`, one `_edit` after it. A widget
-    has `_edit`, which keeps what went wrong as `_failure`; `fallback(strengths)`; and `_message`.
+    has `_edit`, which hands what went wrong to `_fail`; `fallback(strengths)`; and `_message`.
     """
 
     _held, _stale = 0, False
@@ -103,8 +137,11 @@ class Live(widgets.VBox):
         """The live widget; a short text (a VBox would print the bytes of its pictures); a picture for dead pages."""
         bundle: dict[str, Any] = {"text/plain": repr(self)}
         if self._with_fallback and self._failure is None:
-            picture = encode(self.fallback((0, 0.5, 1)), 75, crisp=False)
-            bundle["image/jpeg"] = base64.b64encode(picture).decode()
+            try:
+                picture = encode(self.fallback((0, 0.5, 1)), 75, crisp=False)
+                bundle["image/jpeg"] = base64.b64encode(picture).decode()
+            except Exception as error:  # the editor may fail at another strength than the present one
+                self._say(f"No picture for pages without a kernel: {told(error)}")
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         bundle["application/vnd.jupyter.widget-view+json"] = view
         return bundle
@@ -114,8 +151,13 @@ class Live(widgets.VBox):
         try:
             action(*arguments)
         except Exception as error:
-            if self._failure is None:
+            if error is not self._failure:
                 self._say(str(error))
+
+    def _fail(self, error: Exception) -> None:
+        """Whatever a learner's own editor raises belongs on the page, not in a log."""
+        self._failure = error
+        self._say(told(error))
 
     def _say(self, text: str) -> None:
         self._message.value = (
@@ -149,6 +191,8 @@ class WithSliders(Live):
             if strength is None:
                 raise ValueError(f"say how strong: panel.set({attribute!r}, 1.0)")
             strengths = {attribute: strength, **strengths}
+        elif strength is not None:
+            raise ValueError("say which attribute: panel.set('Smiling', 1.0)")
         for name, value in strengths.items():
             check_strength(name, value, self[name])
         with self._hold():
@@ -180,6 +224,11 @@ class WithSliders(Live):
         for other, most in giving_way(name, strength, self.attributes).items():
             slider = self._sliders[other]
             slider.value = min(slider.value, most)
+
+    def _rest_gives_way(self, target: Tensor, moved: Iterable[str]) -> None:
+        """Take from a target, in place, what has no slider and cannot be there beside what was moved."""
+        for name in moved:
+            give_way(target, self.editor.attributes, name, self._sliders[name].value, but=self._sliders)
 
     def _colour(self, name: str, moved: bool) -> None:
         slider, colour = self._sliders[name], MOVED if moved else None

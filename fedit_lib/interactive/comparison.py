@@ -10,8 +10,17 @@ from PIL import Image
 
 from fedit_lib import faces
 
-from .base import STYLE, Live, attribute_choice, check_range, check_strength, strength_slider
-from .pictures import encode, side_by_side
+from .base import (
+    STYLE,
+    Live,
+    attribute_choice,
+    check_editor,
+    check_people,
+    check_range,
+    check_strength,
+    strength_slider,
+)
+from .pictures import chosen, encode, side_by_side
 
 __all__ = ["Comparison"]
 
@@ -44,13 +53,19 @@ class Comparison(Live):
         fallback: bool = True,
     ) -> None:
         check_range(start, stop, step)
+        if not isinstance(editors, Mapping):
+            raise TypeError(
+                f"editors must be told by name, {{'AttGAN': editor}}, not in a {type(editors).__name__}"
+            )
+        check_people(people)
         if not editors or not len(people):
             raise ValueError("a comparison needs at least one editor and one person")
-        self.editors, self.people = dict(editors), people
+        for editor in editors.values():
+            check_editor(editor)
+        self.editors, self.people = {str(name): editor for name, editor in editors.items()}, people
         every = [name for editor in self.editors.values() for name in editor.attributes]
         known = tuple(sorted(dict.fromkeys(every), key=lambda name: -every.count(name)))
-        self.attributes = known if attributes is None else tuple(attributes)
-        faces.check_attributes(self.attributes, known)
+        self.attributes = chosen(attributes, known)
         self._with_fallback = fallback
         self.picture: Image.Image | None = None  # what is shown now
         super().__init__(self._build(start, stop, step))
@@ -79,6 +94,7 @@ class Comparison(Live):
 
     def fallback(self, strengths: Sequence[float] = ()) -> Image.Image:
         """What is shown, for a page where no kernel runs."""
+        self._raise()
         return self.picture
 
     def __repr__(self) -> str:
@@ -104,10 +120,11 @@ class Comparison(Live):
         self._stale = False
         try:
             self.picture = side_by_side(self.editors, self.people, self.attribute, self.strength)
-        except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
-            self._failure = error
-            self._say(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            self.picture, self._picture.layout.visibility = None, "hidden"
+            self._fail(error)
             return
         self._failure = None
         self._say("")
+        self._picture.layout.visibility = "visible"
         self._picture.value = encode(self.picture, crisp=True)

@@ -18,7 +18,7 @@ from torch import Tensor
 from fedit_lib import faces
 from fedit_lib.data import check_images, check_labels
 
-from .base import STYLE, WithSliders, check_range, name_of
+from .base import STYLE, WithSliders, check_editor, check_face, check_people, check_range
 from .photo import PhotoError, read_photo
 from .pictures import (
     FRAME,
@@ -27,10 +27,12 @@ from .pictures import (
     asked,
     attribute_index,
     beside,
+    chosen,
     difference,
     edits,
     encode,
     ladder,
+    name_of,
     readable,
     to_pil,
     true_answer,
@@ -91,9 +93,10 @@ class EditorPanel(WithSliders):
         fallback: bool = True,
     ) -> None:
         check_range(start, stop, step)
+        check_editor(editor)
         self.editor = editor
         self.name = name_of(editor)
-        self.attributes = tuple(editor.attributes if attributes is None else attributes)
+        self.attributes = chosen(attributes, editor.attributes)
         self._columns = {name: attribute_index(editor.attributes, name) for name in self.attributes}
         self._faces = _collect(editor, images, labels, people)
         self._guess = guess_labels
@@ -121,9 +124,7 @@ class EditorPanel(WithSliders):
 
     def choose(self, index: int) -> None:
         """Show another face, its sliders at its own attributes. ValueError for a face that is not there."""
-        if not isinstance(index, int) or not 0 <= index < len(self._faces):
-            raise ValueError(f"there is no face {index}; choose one from 0 to {len(self._faces) - 1}")
-        self._index = index
+        self._index = check_face(index, len(self._faces))
         self._show_faces()
         self._show_labels()
         self.reset()
@@ -176,32 +177,36 @@ class EditorPanel(WithSliders):
     @property
     def labels(self) -> Tensor:
         """The face's own attributes, float (n,), 0/1."""
-        return self._face.label
+        return self._face.label.clone()
 
     @property
     def target(self) -> Tensor:
-        """What the sliders ask for, float (n,), in the order of `editor.attributes`."""
-        target = self.labels.clone()
+        """What the sliders ask for, float (n,), in the order of `editor.attributes`.
+
+        What has no slider is as the face has it, but gives way to what is moved: a head has one hair colour.
+        """
+        target = self.labels
         for name, slider in self._sliders.items():
             target[self._columns[name]] = slider.value
+        self._rest_gives_way(target, [n for n, s in self._sliders.items() if not self._resting(n, s.value)])
         return target
 
     @property
     def before(self) -> Tensor:
         """The face as it is, float (3, S, S) in [-1, 1]."""
-        return self._face.image
+        return self._face.image.clone()
 
     @property
     def after(self) -> Tensor:
         """The face as the editor makes it, float (3, S, S) in [-1, 1]."""
         self._raise()
-        return self._edited
+        return self._edited.clone()
 
     @property
     def truth(self) -> Tensor | None:
         """The true answer, float (3, S, S) in [-1, 1]; None for a face that is not of the face world."""
         self._raise()
-        return self._answer
+        return None if self._answer is None else self._answer.clone()
 
     def change(self) -> float:
         """Mean absolute change of the picture, in grey levels of 255."""
@@ -227,7 +232,7 @@ class EditorPanel(WithSliders):
         return beside(ladder(rows, columns, names, notes, title))
 
     def __repr__(self) -> str:
-        moved = [n for n, s in self._sliders.items() if s.value != float(self.labels[self._columns[n]])]
+        moved = [name for name, slider in self._sliders.items() if not self._resting(name, slider.value)]
         return f"Editor({', '.join([self.name, *self._short(moved)])})"
 
     # ---- the widgets ---------------------------------------------------------------------------------------
@@ -250,7 +255,8 @@ class EditorPanel(WithSliders):
         sliders = self._make_sliders(start, stop, step)
         first = self._faces[0]
         question = first.image[None], first.label[None], first.label[None]
-        sees = hasattr(self.editor, "attention") and ask(self.editor, "attention", *question) is not None
+        sees = getattr(self.editor, "attention", None) is not None
+        sees = sees and ask(self.editor, "attention", *question) is not None
         self.views = ("after", "before", "difference", *(["attention"] if sees else []))
         self._view = widgets.ToggleButtons(
             options=[(view.capitalize(), view) for view in self.views], style={"button_width": "92px"},
@@ -344,32 +350,32 @@ class EditorPanel(WithSliders):
         with self._hold():
             self._stale = True
             by_hand = self._held == 1  # a reset holds, too: a face may have two hair colours by its labels
-            if by_hand or not self._resetting(name, strength):
+            if by_hand or not self._resting(name, strength):
                 self._give_way(name, strength)
-            self._colour(name, not self._resetting(name, strength))
+            self._colour(name, not self._resting(name, strength))
 
-    def _resetting(self, name: str, strength: float) -> bool:
-        return strength == float(self.labels[self._columns[name]])
+    def _resting(self, name: str, strength: float) -> bool:
+        return strength == float(self._face.label[self._columns[name]])
 
     def _edit(self) -> None:
         self._stale = False
         face, target = self._face, self.target
-        begin, method = time.perf_counter(), "edit"
+        self._edited = self._answer = None
+        begin = time.perf_counter()
         try:
             edited = edits(self.editor, face.image, face.label, target[None])[0]
-            milliseconds = 1000 * (time.perf_counter() - begin)
+            self._milliseconds = 1000 * (time.perf_counter() - begin)
             if self._view.value == "attention":
-                method = "attention"
                 self._mask = self._attention(face, target)
-        except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
-            self._failure = error
-            self._say(f"{type(error).__name__} in {self.name}.{method}: {error}")
+        except Exception as error:
+            self._fail(error)
+            self._numbers.value = ""
+            self._paint_all()
             return
-        self._milliseconds = milliseconds
+        self._edited = edited
         self.draws += 1
         self._failure = None
         self._say("")
-        self._edited, self._answer = edited, None
         self._paint(0)  # on its way to the page while the true answer is drawn
         if face.person is not None:
             answer = true_answer(face.person, self.editor.attributes, face.label, target)
@@ -384,16 +390,21 @@ class EditorPanel(WithSliders):
         target = faces.without_hidden(label, target, self.editor.attributes)  # the very question of `edits`
         mask = ask(self.editor, "attention", face.image[None], label, target)
         if mask is None:
-            raise ValueError("it is None for this edit, though it was a mask for the face as it is")
-        return mask[0].clamp(0, 1)
+            raise ValueError(
+                f"{self.name}.attention gave None for this edit, though it gave a mask for the face as it is"
+            )
+        return mask[0]
 
     def _turn_view(self) -> None:
         if self._view.value == "attention" or self._failure is not None:  # the editor has more to say
             with self._hold():
                 self._stale = True
         elif self._edited is not None:
-            for k in range(len(self._pictures)):
-                self._paint(k)
+            self._paint_all()
+
+    def _paint_all(self) -> None:
+        for k in range(len(self._pictures)):
+            self._paint(k)
 
     def _paint(self, k: int) -> None:
         """Picture 0 is the edit, 1 the true answer, each as the chosen view has it."""
@@ -401,8 +412,10 @@ class EditorPanel(WithSliders):
         image, caption = (
             (self._answer, "true answer") if k else (self._edited, f"{html.escape(self.name)}'s edit")
         )
+        if view == "before" and k == 0:  # can be seen whatever the editor does
+            image = face.image
         self._shown[k].layout.visibility = "hidden" if image is None else "visible"
-        if image is None:  # a photo has no true answer
+        if image is None:  # a photo has no true answer, an editor that fails no edit
             return
         if view == "before":
             image, caption = face.image, "the face as it is"
@@ -476,6 +489,7 @@ class EditorPanel(WithSliders):
 def _collect(editor: Any, images: Tensor | None, labels: Tensor | None, people: Any) -> list[_Face]:
     """The faces to choose from, checked."""
     if people is not None:
+        check_people(people)
         if images is None:
             images = faces.render(people, size=editor.size)
         if labels is None:
@@ -490,7 +504,7 @@ def _collect(editor: Any, images: Tensor | None, labels: Tensor | None, people: 
     check_labels(labels, editor.attributes, len(images), binary=True)
     if people is not None and len(people) != len(images):
         raise ValueError(f"there are {len(images)} images, but {len(people)} people; give as many of both")
-    images, labels = images.detach().float().cpu(), labels.detach().float().cpu().clone()
+    images, labels = (tensor.detach().float().cpu().clone() for tensor in (images, labels))
     return [
         _Face(f"face {i}", images[i], labels[i], None if people is None else people[i : i + 1])
         for i in range(len(images))

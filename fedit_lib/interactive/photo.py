@@ -39,9 +39,11 @@ def read_photo(
     if isinstance(source, (str, os.PathLike)):
         name = Path(source).name
         try:
-            source = Path(source).read_bytes()
+            source = Path(source).expanduser().read_bytes()
         except OSError as error:
             raise PhotoError(f"cannot read {name}: {error.strerror or error}. Check the path.") from error
+    if not isinstance(source, (bytes, bytearray, memoryview)):
+        raise PhotoError(f"a photo is a path or the bytes of a file, not a {type(source).__name__}")
     data: Any = bytes(source)
     kinds = ", ".join(FORMATS)
     if not data:

@@ -8,7 +8,9 @@ not what a smoothing filter made of it.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import math
+import warnings
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +36,11 @@ _HEAT = torch.tensor(
 )
 
 
+def name_of(editor: Any) -> str:
+    """What an editor is called, on a page and in a title."""
+    return str(getattr(editor, "name", type(editor).__name__))
+
+
 def readable(attribute: str) -> str:
     """`Mouth_Slightly_Open` as people write it: `Mouth Slightly Open`."""
     return attribute.replace("_", " ")
@@ -44,9 +51,22 @@ def attribute_index(attributes: Sequence[str], name: str) -> int:
     return list(attributes).index(check_attributes([name], tuple(attributes))[0])
 
 
+def chosen(attributes: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """Those of the known attributes to choose from (None: all). UnknownAttribute for others, ValueError for none."""
+    names = check_attributes(known if attributes is None else attributes, tuple(known))
+    if not names:
+        raise ValueError(f"there is no attribute to choose from: name some of {', '.join(known)}")
+    return names
+
+
 def to_pil(image: Tensor, width: int | None = None, smooth: bool = False) -> Image.Image:
-    """One picture, float (3, S, S) in [-1, 1], as a PIL image, enlarged to `width` pixels if given."""
-    picture = Image.fromarray(to_uint8(image.detach().cpu()).permute(1, 2, 0).contiguous().numpy())
+    """One picture, float (3, S, S) in [-1, 1] or uint8, as a PIL image, enlarged to `width` pixels if given."""
+    if image.dim() != 3:
+        raise ValueError(
+            f"one picture is (3, S, S), not {tuple(image.shape)}: choose one of a batch, images[0]"
+        )
+    pixels = image.cpu() if image.dtype == torch.uint8 else to_uint8(image.detach().cpu())
+    picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
     if width is not None and width != picture.width:
         height = round(picture.height * width / picture.width)
         method = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
@@ -84,7 +104,7 @@ def giving_way(name: str, strength: float, attributes: Sequence[str]) -> dict[st
     """
     most = {}
     for rival in rivals(name) if name in faces.ATTRIBUTES else ():
-        if rival in attributes:
+        if rival in attributes and strength > 0:  # what is not there takes nothing, not even an exaggeration
             most[rival] = 1 - min(max(strength, 0.0), 1.0)
     for hider in HIDDEN_BY.get(name, ()):
         if hider in attributes and strength > 0.5:
@@ -94,12 +114,20 @@ def giving_way(name: str, strength: float, attributes: Sequence[str]) -> dict[st
 
 def asked(labels: Tensor, attributes: Sequence[str], name: str, strength: float) -> Tensor:
     """The target, float (n,), that asks for one attribute at `strength` and keeps the rest of `labels` (n,)."""
-    names = list(attributes)
     target = labels.clone()
-    target[attribute_index(names, name)] = strength
-    for other, most in giving_way(name, strength, names).items():
-        target[names.index(other)] = min(float(target[names.index(other)]), most)
+    target[attribute_index(attributes, name)] = strength
+    give_way(target, attributes, name, strength)
     return target
+
+
+def give_way(
+    target: Tensor, attributes: Sequence[str], name: str, strength: float, but: Container[str] = ()
+) -> None:
+    """Take from a target (n,), in place, what cannot be there beside `name`; `but` stays as it is."""
+    names = list(attributes)
+    for other, most in giving_way(name, strength, names).items():
+        if other not in but:
+            target[names.index(other)] = min(float(target[names.index(other)]), most)
 
 
 def true_answer(person: Any, attributes: Sequence[str], labels: Tensor, target: Tensor) -> Any:
@@ -142,17 +170,82 @@ def strip(
             rows.append([None, *truths(people[i : i + 1], editor, labels[i], target)])
             heads.append("truth")
     named = [f"{s:g}" for s in strengths]
-    title = f"{readable(attribute)}: {getattr(editor, 'name', type(editor).__name__)}"
+    title = f"{readable(attribute)}: {name_of(editor)}"
     return table(rows, ["input", *named], heads if len(rows) > 1 else None, scale, title=title)
 
 
-def ask(editor: Any, method: str, *tensors: Tensor) -> Tensor | None:
-    """What `editor.method(*tensors)` answers, asked on its device: float on the CPU, or None if that is its answer.
+def ask(editor: Any, method: str, *tensors: Tensor, name: str | None = None) -> Tensor | None:
+    """What `editor.method(*tensors)` answers, asked on its device: checked, float on the CPU.
 
-    It is given copies, which it may work on in place.
+    It is given copies, which it may work on in place. None is an answer too, of attention and content. name: what the
+    editor is called, if not by its own name. What it raises is raised with a note on where, see `told`; ValueError for
+    an answer that is not what it should be.
     """
-    answer = getattr(editor, method)(*(tensor.to(device_of(editor), copy=True) for tensor in tensors))
-    return None if answer is None else answer.detach().float().cpu()
+    who = f"{name or name_of(editor)}.{method}"
+    try:
+        answer = getattr(editor, method)(*(tensor.to(device_of(editor), copy=True) for tensor in tensors))
+    except Exception as error:
+        error.__notes__ = [*getattr(error, "__notes__", ()), f"in {who}"]  # add_note, which Python 3.10 lacks
+        raise
+    if answer is None and method in ("attention", "content"):
+        return None
+    answer = check_answer(answer, who, *_expected(editor, method, tensors[0]))
+    if method == "edit" and answer.min() >= 0 and tensors[0].min() < -0.5:  # faces without a dark pixel
+        warnings.warn(
+            f"{who} gave nothing below 0. Pictures go from -1 (black) to 1: if its are in [0, 1], return "
+            f"2 * pictures - 1",
+            stacklevel=2,
+        )
+    return answer
+
+
+def told(error: Exception) -> str:
+    """What went wrong, and in which editor, for a page: `RuntimeError in AttGAN.edit: out of paint`."""
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("in ")]
+    return f"{' '.join([type(error).__name__, *notes[-1:]])}: {error}"
+
+
+def _expected(editor: Any, method: str, given: Tensor) -> tuple[tuple[int, ...], float, float]:
+    """What a method should answer that is given pictures or codes: a shape (-1: of any length), lowest and highest."""
+    columns, size = len(editor.attributes), given.shape[-1] if given.dim() == 4 else int(editor.size)
+    row, low, high = {
+        "attention": ((1, size, size), 0.0, 1.0),
+        "code_of_sketch": ((-1,), -math.inf, math.inf),
+        "reading": ((columns,), 0.0, 1.0),
+        "intensities_for": ((columns,), -math.inf, math.inf),
+    }.get(method, ((3, size, size), -1.0, 1.0))
+    return (len(given), *row), low, high
+
+
+def check_answer(answer: Any, who: str, shape: tuple[int, ...], low: float, high: float) -> Tensor:
+    """An editor's answer as float on the CPU, in [low, high]; a hundredth beyond is forgiven.
+
+    Raises ValueError, which says who answered what and what was expected, for anything else.
+    """
+    wrong = _wrong(answer, shape, low, high)
+    if wrong:
+        numbers = ", ".join("any" if n < 0 else str(n) for n in shape)
+        within = "" if math.isinf(high) else f" in [{low:g}, {high:g}]"
+        raise ValueError(f"{who} gave {wrong}; expected is a float tensor ({numbers}){within}")
+    return answer.detach().float().cpu().clamp(low, high)
+
+
+def _wrong(answer: Any, shape: tuple[int, ...], low: float, high: float) -> str:
+    """What an answer is that it should not be; "" if it is as it should."""
+    if not isinstance(answer, Tensor):
+        return "None" if answer is None else f"a {type(answer).__name__}"
+    if answer.dim() != len(shape) or any(n not in (-1, m) for n, m in zip(shape, answer.shape, strict=True)):
+        return f"a tensor {tuple(answer.shape)}"
+    if answer.dtype == torch.uint8:
+        return "torch.uint8 (faces.to_float turns such pictures into floats)"
+    mask = answer.dtype == torch.bool and low == 0  # of yes and no
+    if not answer.is_floating_point() and not mask:
+        return str(answer.dtype)
+    if not answer.isfinite().all():
+        return "NaN" if answer.isnan().any() else "infinite values"
+    if answer.min() < low - 0.01 or answer.max() > high + 0.01:
+        return f"values from {float(answer.min()):.3g} to {float(answer.max()):.3g}"
+    return ""
 
 
 def edits(editor: Any, image: Tensor, label: Tensor, target: Tensor) -> Tensor:
@@ -184,7 +277,7 @@ def sheet(
     `people` each row has the true answers under it. Raises UnknownAttribute, ValueError as `strip` does.
     """
     images, labels = _batched(editor, images, labels)
-    names = list(editor.attributes if attributes is None else attributes)
+    names = chosen(attributes, editor.attributes)
     places = [attribute_index(editor.attributes, name) for name in names]
     rows, heads, notes = [], [], []
     for i, image in enumerate(images):
@@ -241,7 +334,7 @@ def side_by_side(
             [asked(own, editor.attributes, attribute, float(s)) for own, s in zip(labels, goal, strict=True)]
         )
         target = without_hidden(labels, target, editor.attributes)
-        rows.append(list(ask(editor, "edit", images, labels, target)))
+        rows.append(list(ask(editor, "edit", images, labels, target, name=name)))
         heads.append(name)
     if strength is None:
         notes = [["+" if g > n else "-" for g, n in zip(goal, now, strict=True)]]

@@ -7,10 +7,11 @@ later cell as well as by a hand.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
@@ -24,17 +25,19 @@ from torch import Tensor
 
 from fedit_lib import faces
 from fedit_lib.data import check_images
-from fedit_lib.papers.editor import device_of
 
-from .base import STYLE, WithSliders, check_range, name_of
+from .base import STYLE, WithSliders, check_range
 from .pictures import (
     FRAME,
     STRENGTHS,
+    ask,
     asked,
     attribute_index,
     beside,
+    chosen,
     encode,
     ladder,
+    name_of,
     readable,
     table,
     to_pil,
@@ -63,12 +66,19 @@ class _Stroke:
 
 @dataclass(frozen=True)
 class _Drawing:
-    """A page: what it started from, and the strokes since. Undo goes back to the one before."""
+    """A page: what it started from, and the strokes since. Undo goes back to the one before.
+
+    let_go: of a new start, the moved sliders that it let go, and where they stood.
+    """
 
     person: faces.People | None = None
     skill: str = "clean"
     strokes: tuple[_Stroke, ...] = ()
+    let_go: dict[str, float] | None = field(default=None, compare=False)
     paper: dict[int, Tensor] = field(default_factory=dict, compare=False)  # the start, by size; drawn once
+
+    def with_stroke(self, stroke: _Stroke) -> _Drawing:
+        return replace(self, strokes=(*self.strokes, stroke), let_go=None)
 
     def raster(self, size: int, more: _Stroke | None = None) -> Tensor:
         """The page with one stroke `more`: float (1, 1, size, size) in [-1, 1], paper 1, ink -1."""
@@ -124,11 +134,11 @@ class SketchPad(WithSliders):
         _check_person(person)
         _check_skill(skill)
         self.editor, self.name = editor, name_of(editor)
-        self.attributes = tuple(editor.attributes if attributes is None else attributes)
+        self.attributes = chosen(attributes, editor.attributes)
         self._columns = {name: attribute_index(editor.attributes, name) for name in self.attributes}
         self._width, self._smooth, self._with_fallback = width, smooth, fallback
         self._history = [_Drawing(person, skill)]
-        self._stroke: list[Point] | None = None  # under the pen just now
+        self._stroke: _Stroke | None = None  # under the pen just now
         self._touched: set[str] = set()
         self._following = False  # the pad itself moves the sliders
         self._stands = dict.fromkeys(self.attributes, math.nan)  # where it moved them to
@@ -153,21 +163,25 @@ class SketchPad(WithSliders):
         """
         if tool not in TOOLS:
             raise ValueError(f"there is no tool {tool!r}; choose one of {', '.join(TOOLS)}")
-        line = tuple((float(x), float(y)) for x, y in points)
+        try:
+            line = tuple((float(x), float(y)) for x, y in points)
+        except (TypeError, ValueError) as error:
+            raise ValueError("a stroke is a list of points (x, y), as [(0.3, 0.5), (0.7, 0.5)]") from error
         if not line:
             raise ValueError("a stroke needs at least one point (x, y)")
         for x, y in line:
             if not (0 <= x <= 1 and 0 <= y <= 1):
                 raise ValueError(f"the point ({x:g}, {y:g}) is off the page: x and y go from 0 to 1")
-        now = self._drawing
-        self._turn_to(replace(now, strokes=(*now.strokes, _Stroke(line, tool))))
+        self._turn_to(self._drawing.with_stroke(_Stroke(line, tool)))
         self._raise()
 
     def undo(self) -> None:
-        """Take the last stroke back, or the last `clear` or `start_from`. Nothing left to undo: nothing happens."""
+        """Take the last stroke back, or the last `clear` or `start_from`: then the sliders, too, are as before it.
+
+        Nothing left to undo: nothing happens.
+        """
         if len(self._history) > 1:
-            self._history.pop()
-            self._turned()
+            self._turned(self._history.pop().let_go)
             self._raise()
 
     def clear(self) -> None:
@@ -216,8 +230,7 @@ class SketchPad(WithSliders):
     @property
     def sketch(self) -> Tensor:
         """The page as the model sees it, float (1, 1, S, S) in [-1, 1]: paper 1, ink -1."""
-        line = None if self._stroke is None else _Stroke(tuple(self._stroke), self.tool)
-        return self._drawing.raster(self.editor.size, line)
+        return self._drawing.raster(self.editor.size, self._stroke)
 
     @property
     def reading(self) -> Tensor:
@@ -238,7 +251,7 @@ class SketchPad(WithSliders):
         """The face that the model paints, float (3, S, S) in [-1, 1]."""
         self._catch_up()
         self._raise()
-        return self._painted
+        return self._painted.clone()
 
     def fallback(self, strengths: Sequence[float] = STRENGTHS) -> Image.Image:
         """The page, its face, and every slider at some strengths: for a page where no kernel runs."""
@@ -330,7 +343,7 @@ class SketchPad(WithSliders):
 
     def _pen_down(self, x: float, y: float) -> None:
         self._pen_up()  # a second finger, or a button that went up unheard
-        self._stroke = [self._place(x, y)]
+        self._stroke = _Stroke((self._place(x, y),), self.tool)
         with hold_canvas():
             self._take_up(self.tool)
             self._canvas.fill_circle(x, y, _width(self.tool, self._width) * self._width / 2)
@@ -339,19 +352,17 @@ class SketchPad(WithSliders):
     def _pen_moved(self, x: float, y: float) -> None:
         if self._stroke is None:
             return
-        last, place = self._stroke[-1], self._place(x, y)
+        last, place = self._stroke.points[-1], self._place(x, y)
         if max(abs(place[0] - last[0]), abs(place[1] - last[1])) < NEAR:
             return
-        self._stroke.append(place)
+        self._stroke = replace(self._stroke, points=(*self._stroke.points, place))
         self._canvas.stroke_line(*(self._width * value for value in (*last, *place)))
         self._soon()
 
     def _pen_up(self, *_: float) -> None:
         if self._stroke is None:
             return
-        stroke, self._stroke = _Stroke(tuple(self._stroke), self.tool), None
-        now = self._drawing
-        self._turn_to(replace(now, strokes=(*now.strokes, stroke)))
+        self._turn_to(self._drawing.with_stroke(self._stroke))
 
     def _take_up(self, tool: str) -> None:
         canvas = self._canvas
@@ -389,16 +400,17 @@ class SketchPad(WithSliders):
         return self._history[-1]
 
     def _start(self, drawing: _Drawing) -> None:
+        stood = {name: self._sliders[name].value for name in self._touched}
         self._touched.clear()
-        self._turn_to(drawing)
+        self._turn_to(replace(drawing, let_go=stood))
         self._raise()
 
     def _turn_to(self, drawing: _Drawing) -> None:
         self._history.append(drawing)
         self._turned()
 
-    def _turned(self) -> None:
-        """Another page."""
+    def _turned(self, stood: dict[str, float] | None = None) -> None:
+        """Another page; with the moved sliders where they stood, if that is told."""
         self._stroke, self._undo.disabled = None, len(self._history) == 1
         if self._due is not None:
             self._due.cancel()
@@ -408,6 +420,11 @@ class SketchPad(WithSliders):
             self._redrawn = self._stale = True
             if self._drawing.person is not None:  # of an undone start
                 self._skills.value = self._drawing.skill
+            if stood is not None:
+                self._touched = set(stood)
+                with self._by_itself():
+                    for name, strength in stood.items():
+                        self._sliders[name].value = strength
 
     def _show_page(self) -> None:
         page = faces.to_uint8(self._drawing.raster(self._width))[0, 0]
@@ -441,20 +458,22 @@ class SketchPad(WithSliders):
         try:
             if self._redrawn:
                 begin = time.perf_counter()
-                self._code = self.editor.code_of_sketch(self.sketch.to(device_of(self.editor)))
-                self._read = self.editor.reading(self._code.clone())[0].detach().float().cpu()
+                self._code = ask(self.editor, "code_of_sketch", self.sketch)
+                self._read = ask(self.editor, "reading", self._code)[0]
                 self._milliseconds["read"] = 1000 * (time.perf_counter() - begin)
                 self._redrawn = False
             begin = time.perf_counter()
-            self._painted = _paint(self.editor, self._code, self._wanted()[None], self._asked())[0]
+            target = self._wanted()
+            self._painted = _paint(self.editor, self._code, target[None], self._asked(target))[0]
             self._milliseconds["paint"] = 1000 * (time.perf_counter() - begin)
-        except Exception as error:  # whatever a learner's own editor raises belongs on the page, not in a log
-            self._failure = error
-            self._say(f"{type(error).__name__} in {self.name}: {error}")
+        except Exception as error:
+            self._picture.layout.visibility, self._numbers.value = "hidden", ""
+            self._fail(error)
             return
         self._failure = None
         self.draws += 1
         self._say("")
+        self._picture.layout.visibility = "visible"
         self._picture.value = encode(to_pil(self._painted, self._width, self._smooth))
         if self._stroke is None:  # a dozen sliders are left alone while the pen moves
             self._follow()
@@ -464,22 +483,30 @@ class SketchPad(WithSliders):
         target = self._read.clone()
         for name in self._touched:
             target[self._columns[name]] = self._sliders[name].value
+        self._rest_gives_way(target, self._touched)
         return target
 
-    def _asked(self) -> Tensor:
-        """Which attributes a slider asks for, bool (n,)."""
-        return torch.tensor([name in self._touched for name in self.editor.attributes])
+    def _asked(self, target: Tensor) -> Tensor:
+        """Which attributes a slider asks for, bool (n,); or takes from what has none."""
+        touched = torch.tensor([name in self._touched for name in self.editor.attributes])
+        return touched | (target != self._read)
 
     def _follow(self) -> None:
         """Sliders that nobody moved go where the model reads the sketch, to the nearest step."""
-        self._following = True
-        try:
+        with self._by_itself():
             for name, slider in self._sliders.items():
                 moved = name in self._touched
                 if not moved:
                     read = float(self._read[self._columns[name]])
                     self._stands[name] = slider.value = _on_step(read, slider)
                 self._colour(name, moved)
+
+    @contextlib.contextmanager
+    def _by_itself(self) -> Iterator[None]:
+        """The pad itself moves the sliders: no hand's moves."""
+        self._following = True
+        try:
+            yield
         finally:
             self._following = False
 
@@ -533,7 +560,7 @@ def sketch_sheet(
     rows, heads = [], []
     for i in range(len(sketches)):
         sketch = sketches[i : i + 1]
-        code = editor.code_of_sketch(sketch.to(device_of(editor), copy=True))
+        code = ask(editor, "code_of_sketch", sketch)
         rows.append([_grey(sketch), *_row(editor, code, attribute, strengths)])
         heads.append(f"face {i}" if len(sketches) > 1 else "edit")
         if people is not None:
@@ -581,15 +608,14 @@ def _covered(lines: Sequence[Sequence[Point]], width: float, size: int) -> Tenso
 
 def _paint(editor: Any, code: Tensor, target: Tensor, moved: Tensor) -> Tensor:
     """Faces (k, 3, S, S) of one code (1, style): at targets (k, n) where moved (n,) or (k, n), else as it is."""
-    k = len(target)  # copies of the code: an editor may work in place
-    a = editor.intensities_for(code.repeat(k, 1), target.to(code, copy=True))
-    a = torch.where(moved.to(a.device), a, torch.zeros_like(a))
-    return editor.draw(code.repeat(k, 1), a).detach().float().cpu()
+    codes = code.expand(len(target), -1)
+    a = ask(editor, "intensities_for", codes, target)
+    return ask(editor, "draw", codes, torch.where(moved, a, torch.zeros_like(a)))
 
 
 def _row(editor: Any, code: Tensor, attribute: str, strengths: Sequence[float]) -> list[Tensor]:
     """A code's face, and that with one attribute at several strengths."""
-    reading = editor.reading(code.clone())[0].detach().float().cpu()
+    reading = ask(editor, "reading", code)[0]
     target = torch.stack(
         [reading, *(asked(reading, editor.attributes, attribute, float(s)) for s in strengths)]
     )
@@ -602,8 +628,8 @@ def _every_slider(
     editor: Any, sketch: Tensor, attributes: Sequence[str], strengths: Sequence[float]
 ) -> Image.Image:
     """A sketch (1, 1, S, S), its face, and every slider at several strengths."""
-    code = editor.code_of_sketch(sketch.to(device_of(editor), copy=True))
-    reading = editor.reading(code.clone())[0].tolist()
+    code = ask(editor, "code_of_sketch", sketch)
+    reading = ask(editor, "reading", code)[0].tolist()
     rows, notes = [], []
     for name in attributes:
         drawn, *row = _row(editor, code, name, strengths)

@@ -3,6 +3,8 @@ from __future__ import annotations
 import functools
 import io
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -225,8 +227,60 @@ def test_a_wrong_shape_is_named():
         def edit(self, images, labels, target):
             return images
 
-    with pytest.raises(ValueError, match=r"Known\.attention gave \(1, 64, 64\).*\(1, 1, 64, 64\)"):
+    told = r"Known\.attention gave a tensor \(1, 64, 64\).*\(1, 1, 64, 64\) in \[0, 1\]"
+    with pytest.raises(ValueError, match=told):
         AttentionViewer(Flat(), people=PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        ("edit", lambda images: images * float("nan"), "Known.edit gave NaN"),
+        ("edit", lambda images: faces.to_uint8(images), "Known.edit gave torch.uint8"),
+        ("attention", lambda images: images[:, :1] * 9, "Known.attention gave values from"),
+        ("content", lambda images: images[..., 1:], r"Known.content gave a tensor \(1, 3, 64, 63\)"),
+    ],
+)
+def test_an_answer_that_is_none_is_told(viewer, method, answer, told):
+    known = viewer.editor
+    viewer.editor = SimpleNamespace(
+        attributes=ATTRIBUTES,
+        size=64,
+        name="Known",
+        edit=known.edit,
+        attention=known.attention,
+        content=known.content,
+    )
+    setattr(viewer.editor, method, lambda images, labels, target: answer(images))
+    viewer._chosen.value = 1
+    assert re.search(told, viewer._message.value) and viewer._numbers.value == ""
+    seen = {part for part, box in viewer._shown.items() if box.layout.visibility == "visible"}
+    assert seen == {"input"}  # the others would be those of the face before
+    with pytest.raises(ValueError, match=told):
+        viewer.numbers()
+    viewer.editor = known
+    viewer.choose(1)
+    assert viewer._message.value == "" and viewer.numbers()["mask_ap"] == 1
+    assert viewer._shown["mask"].layout.visibility == "visible"
+
+
+def test_what_is_handed_out_can_be_written_to(viewer):
+    facts = ("labels", "target", "before", "mask", "content", "after", "region")
+    whole = {name: getattr(viewer, name).clone() for name in facts}
+    for name in facts:
+        getattr(viewer, name).fill_(0)
+    assert all(torch.equal(getattr(viewer, name), tensor) for name, tensor in whole.items())
+
+
+def test_a_mask_may_be_yes_or_no():
+    class Hard(Known):
+        def attention(self, images, labels, target):
+            return super().attention(images, labels, target) > 0.5
+
+        def edit(self, images, labels, target):
+            return images
+
+    assert AttentionViewer(Hard(), people=PEOPLE).numbers()["mask_ap"] == 1
 
 
 def test_bad_input_is_named():
@@ -253,7 +307,7 @@ def test_error_of_an_editor_is_shown_and_raised():
 
     viewer = AttentionViewer(Moody(), people=PEOPLE)
     viewer._attribute.value = "Smiling"  # as a hand does it: told on the page
-    assert "RuntimeError in Known: no &lt;grin&gt; please" in viewer._message.value
+    assert "RuntimeError in Known.edit: no &lt;grin&gt; please" in viewer._message.value
     with pytest.raises(RuntimeError, match="grin"):
         viewer.numbers()
     with pytest.raises(RuntimeError, match="grin"):

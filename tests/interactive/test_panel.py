@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import io
 import json
 from datetime import datetime, timezone
@@ -101,6 +102,14 @@ def test_hair_has_one_colour(panel):
     assert panel.target.tolist() == LABELS[0].tolist()
 
 
+def test_an_exaggerated_attribute_stays_so(panel):
+    """Black hair, which fades, takes nothing back."""
+    panel["Blond_Hair"].value = 1.5
+    assert panel.target.tolist() == [0, 0, 0, 1.5]
+    panel["Black_Hair"].value = -0.5
+    assert panel.target.tolist() == [0, 0, -0.5, 1.5]
+
+
 def test_hair_has_one_colour_too_when_the_own_one_comes_back(panel):
     """A blond face, black by the slider, then blond again: at its label a slider rests, and still rules the others."""
     own = panel.labels.tolist()
@@ -111,9 +120,28 @@ def test_hair_has_one_colour_too_when_the_own_one_comes_back(panel):
     assert panel[other].value == 0.0
 
 
+def test_hair_has_one_colour_where_the_other_has_no_slider():
+    class Listens(Bands):
+        def edit(self, images, labels, target):
+            self.asked = target[0].tolist()
+            return images
+
+    panel = EditorPanel(
+        Listens(), GREY, LABELS, attributes=["Blond_Hair", "Smiling"]
+    )  # the face's hair is black
+    panel.set(Blond_Hair=0.75)
+    assert panel.target.tolist() == panel.editor.asked == [0, 0, 0.25, 0.75]
+    panel.set(Blond_Hair=1.0)
+    assert panel.editor.asked == [0, 0, 0, 1]
+    panel.reset()
+    assert panel.target.tolist() == LABELS[0].tolist()  # what has no slider comes back by itself
+    panel.set(Smiling=1.0)
+    assert panel.target.tolist() == [1, 0, 1, 0]
+
+
 def test_choosing_a_face(panel):
     panel.set("Smiling", 1.0)
-    panel.choose(2)
+    panel.choose(torch.tensor([0.1, 0.2, 0.9]).argmax())
     assert panel.index == 2 and panel.target.tolist() == LABELS[2].tolist() and panel.change() == 0
     panel._walk(1)
     assert panel.index == 2  # the last one
@@ -181,7 +209,7 @@ def test_the_attention_view_asks_what_the_edit_asked():
     panel.show("attention")
     assert panel.editor.looked.tolist() == panel.editor.asked.tolist() == [[1, 0, 1, 0]]
     panel["Smiling"].value = 1.1  # as a hand does it: told on the panel
-    assert "ValueError in Bands.attention: it is None for this edit" in panel._message.value
+    assert "ValueError: Bands.attention gave None for this edit" in panel._message.value
     with pytest.raises(RuntimeError, match="look away"):
         panel.set("Smiling", 1.5)
     panel.show("after")  # the edit itself is whole
@@ -246,6 +274,10 @@ def test_strength_out_of_range_moves_nothing(panel):
     assert panel.target.tolist() == LABELS[0].tolist()
     with pytest.raises(ValueError, match="say how strong"):
         panel.set("Smiling")
+    with pytest.raises(ValueError, match="say which attribute"):
+        panel.set(strength=1.0)
+    with pytest.raises(ValueError, match="Smiling is set to a number, 0 absent to 1 present; got 'much'"):
+        panel.set("Smiling", "much")
 
 
 @pytest.mark.parametrize(
@@ -261,12 +293,23 @@ def test_strength_out_of_range_moves_nothing(panel):
         ((GREY[:0], LABELS[:0]), {}, "empty"),
         ((GREY, LABELS), {"start": 0.5}, "span at least 0 to 1"),
         ((GREY, LABELS), {"step": 0}, "step > 0"),
+        ((GREY, LABELS), {"step": float("inf")}, "step > 0"),
         ((GREY, LABELS), {"people": faces.sample(2)}, "3 images, but 2 people"),
     ],
 )
 def test_bad_input_is_named(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         EditorPanel(Bands(), *arguments, **options)
+
+
+def test_what_is_no_editor_and_who_is_no_people_is_told():
+    for wrong, told in (
+        (lambda: EditorPanel("attgan", GREY, LABELS), r"a str has no attributes; load_editor"),
+        (lambda: EditorPanel(Bands, GREY, LABELS), r"the class Bands is no editor yet: Bands\(...\)"),
+        (lambda: EditorPanel(Bands(), people=GREY), r"people must be .* not a Tensor"),
+    ):
+        with pytest.raises(TypeError, match=told):
+            wrong()
 
 
 def test_error_of_an_editor_is_shown_and_raised():
@@ -285,6 +328,107 @@ def test_error_of_an_editor_is_shown_and_raised():
         panel.set("Smiling", 1.45)
     panel.reset()
     assert panel._message.value == "" and panel.change() == 0
+
+
+def test_what_an_editor_fails_at_is_not_shown():
+    class Moody(Bands):
+        def edit(self, images, labels, target):
+            if target[0, 0] > 0:
+                raise RuntimeError("no grin")
+            return super().edit(images, labels, target)
+
+    people = faces.sample(2, seed=2_000_000)
+    images = torch.stack([torch.zeros(3, 64, 64), torch.full((3, 64, 64), -1.0)])
+    panel = EditorPanel(Moody(), images, torch.tensor([[0.0, 0, 0, 0], [1, 0, 0, 0]]), people=people)
+    panel._next.click()  # another face, and the edit of the one before is none of its
+    assert "no grin" in panel._message.value and panel._numbers.value == ""
+    assert [box.layout.visibility for box in panel._shown] == ["hidden", "hidden"]
+    panel._view.value = "before"  # the face as it is needs no editor
+    assert panel._shown[0].layout.visibility == "visible" and panel._captions[0].value == "the face as it is"
+    assert Image.open(io.BytesIO(shown(panel))).getextrema() == ((0, 0),) * 3
+    panel.set(Smiling=0.0)
+    assert [box.layout.visibility for box in panel._shown] == ["visible", "visible"]
+
+
+def test_an_editor_that_fails_at_another_strength_has_its_widget():
+    class Halves(Bands):
+        def edit(self, images, labels, target):
+            if (target == 0.5).any():
+                raise RuntimeError("no halves")
+            return images
+
+    panel = EditorPanel(Halves(), GREY, LABELS)
+    assert set(panel._repr_mimebundle_()) == {"text/plain", "application/vnd.jupyter.widget-view+json"}
+    assert (
+        "No picture" in panel._message.value
+        and "RuntimeError in Bands.edit: no halves" in panel._message.value
+    )
+    panel.set(Smiling=1.0)
+    assert panel._message.value == "" and panel.change() == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda images: faces.to_uint8(images), "torch.uint8 (faces.to_float"),
+        (lambda images: images * float("nan"), "NaN"),
+        (lambda images: images / torch.zeros(1), "infinite values"),
+        (lambda images: images[..., :32, :32], "a tensor (1, 3, 32, 32)"),
+        (lambda images: images[0], "a tensor (3, 64, 64)"),
+        (lambda images: images * 2, "values from -2 to 2"),
+        (lambda images: images.numpy(), "a ndarray"),
+        (lambda images: None, "None"),
+    ],
+)
+def test_an_answer_that_is_no_picture_is_told(answer, told):
+    class Odd(Bands):
+        def edit(self, images, labels, target):
+            return answer(images) if (target != labels).any() else images
+
+    images = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    panel = EditorPanel(Odd(), images, LABELS[:1])
+    panel["Smiling"].value = 1.0
+    for part in (f"Bands.edit gave {told}", "expected is a float tensor (1, 3, 64, 64) in [-1, 1]"):
+        assert part in html.unescape(panel._message.value)
+    with pytest.raises(ValueError, match=r"Bands\.edit gave"):
+        panel.change()
+    with pytest.raises(ValueError, match=r"Bands\.edit gave"):
+        strip(Odd(), images, LABELS[:1], "Smiling", (1,))
+    panel.reset()
+    assert panel._message.value == "" and panel.change() == 0
+
+
+def test_a_hundredth_too_much_is_forgiven_and_another_scale_suspected():
+    class Scaled(Bands):
+        by = staticmethod(lambda images: images * 1.005)
+
+        def edit(self, images, labels, target):
+            return self.by(images)
+
+    images = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    assert EditorPanel(Scaled(), images, LABELS[:1]).after.aminmax() == (-1, 1)
+    Scaled.by = staticmethod(lambda images: (images + 1) / 2)
+    with pytest.warns(UserWarning, match=r"Bands.edit gave nothing below 0.*2 \* pictures - 1"):
+        EditorPanel(Scaled(), images, LABELS[:1])
+
+
+def test_what_is_handed_out_can_be_written_to():
+    people = faces.sample(1, seed=2_000_000)
+    images, labels = faces.render(people), people.labels(Bands.attributes)
+    panel = EditorPanel(Bands(), images, labels, people=people)
+    facts = ("labels", "target", "before", "after", "truth")
+    whole = {name: getattr(panel, name).clone() for name in facts}
+    for tensor in (images, labels, *(getattr(panel, name) for name in facts)):
+        tensor.fill_(0.5)
+    assert all(torch.equal(getattr(panel, name), tensor) for name, tensor in whole.items())
+
+
+def test_a_choice_of_attributes_is_checked():
+    assert EditorPanel(Bands(), GREY, LABELS, attributes="Smiling").attributes == ("Smiling",)
+    with pytest.raises(ValueError, match="no attribute to choose from: name some of Smiling"):
+        EditorPanel(Bands(), GREY, LABELS, attributes=[])
+    with pytest.raises(ValueError, match="named twice"):
+        EditorPanel(Bands(), GREY, LABELS, attributes=["Smiling", "Smiling"])
 
 
 # ---- photos of one's own ---------------------------------------------------------------------------------------------
@@ -339,6 +483,11 @@ def test_bad_upload_is_told(content, message):
     assert panel.index == 0 and len(panel._faces) == 3
     uploaded(panel, jpeg())
     assert panel._message.value == "" and panel.index == 3
+    panel.editor.edit = None
+    panel._back.click()
+    assert "Bands.edit" in panel._message.value
+    uploaded(panel, content, "notes.txt")  # told also where the editor fails
+    assert "notes.txt" in panel._message.value
 
 
 def test_photos_only_for_models_of_photos():
@@ -386,6 +535,15 @@ def test_photo_is_upright_square_and_resized(tmp_path):
     assert read_photo(tmp_path / "clear.png", 16).min() == 1
     with pytest.raises(PhotoError, match=r"cannot read none\.png"):
         read_photo(tmp_path / "none.png", 16)
+    for wrong in (None, 64, half):  # not bytes(64), a black picture's worth of nothing
+        with pytest.raises(PhotoError, match="a photo is a path or the bytes of a file, not a"):
+            read_photo(wrong, 16)
+
+
+def test_a_photo_at_home_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "me.png")
+    assert read_photo("~/me.png", 16).min() == 1
 
 
 # ---- pictures to fall back on ------------------------------------------------------------------------------------
@@ -463,6 +621,9 @@ def test_to_pil_keeps_the_pixels():
     image = torch.full((3, 2, 2), -1.0)
     image[0, 0, 0] = 1
     assert to_pil(image).getpixel((0, 0)) == (255, 0, 0)
+    assert to_pil(faces.to_uint8(image)).getpixel((0, 0)) == (255, 0, 0)
+    with pytest.raises(ValueError, match=r"one picture is \(3, S, S\), not \(1, 3, 2, 2\)"):
+        to_pil(image[None])
     assert to_pil(image, 8).getpixel((3, 3)) == (255, 0, 0) and to_pil(image, 8).getpixel((4, 4)) == (0, 0, 0)
 
 

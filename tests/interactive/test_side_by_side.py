@@ -53,6 +53,28 @@ def test_comparison_moves_all_editors_with_one_slider() -> None:
         board.set("Bangs", 1.5)
 
 
+def test_comparison_names_the_editor_whose_answer_is_none() -> None:
+    class Flat(DoNothing):
+        def edit(self, images, labels, target):
+            return images[:1] if target.max() < 0.5 else images
+
+    names = ("Bangs",)
+    board = Comparison({"one": DoNothing(names), "two": Flat(names), "three": DoNothing(names)}, PEOPLE)
+    board.slider.value = 0.0
+    assert "ValueError: two.edit gave a tensor (1, 3, 64, 64); expected" in board._message.value
+    assert "(3, 3, 64, 64)" in board._message.value
+    for wrong, told in (
+        (lambda: Comparison([DoNothing(names)], PEOPLE), "told by name.* not in a list"),
+        (lambda: Comparison({"AttGAN": "attgan"}, PEOPLE), "a str has no attributes"),
+        (lambda: Comparison(editors(), faces.render(PEOPLE)), "people must be .* not a Tensor"),
+    ):
+        with pytest.raises(TypeError, match=told):
+            wrong()
+    assert repr(Comparison({1: DoNothing(names)}, PEOPLE)) == "Comparison(1; Bangs=1.00)"
+    with pytest.raises(ValueError, match="no attribute to choose from"):
+        Comparison(editors(), PEOPLE, attributes=[])
+
+
 def test_comparison_tells_what_an_editor_raises_and_goes_on() -> None:
     class Broken(DoNothing):
         def edit(self, images, labels, target):
@@ -63,9 +85,12 @@ def test_comparison_tells_what_an_editor_raises_and_goes_on() -> None:
     board = Comparison({"broken": Broken(("Bangs",))}, PEOPLE)
     with pytest.raises(RuntimeError, match="ink"):
         board.set("Bangs", 0.0)
-    assert "no ink left" in board._message.value
+    assert "RuntimeError in broken.edit: no ink left" in board._message.value
+    assert board._picture.layout.visibility == "hidden"  # it would be that of another strength
+    with pytest.raises(RuntimeError, match="ink"):
+        board.fallback()
     board.slider.value = 1.0
-    assert not board._message.value
+    assert not board._message.value and board._picture.layout.visibility == "visible"
     with pytest.raises(ValueError, match="at least one"):
         Comparison({}, PEOPLE)
     with pytest.raises(faces.UnknownAttribute):

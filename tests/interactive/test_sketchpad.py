@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
+import re
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 
 from fedit_lib import faces
-from fedit_lib.interactive import SketchPad, sketch_sheet
+from fedit_lib.interactive import SketchPad, sketch_sheet, sketchpad
 from fedit_lib.papers import s2fgan
 
 PERSON = faces.sample(1, seed=2_000_000)
@@ -147,6 +148,18 @@ def test_eraser_takes_ink_away(pad):
     assert ink(pad)[14:18, 15:17].max() > 0.2
 
 
+def test_a_stroke_keeps_the_tool_that_it_began_with(pad):
+    for tool, other in (("pen", "eraser"), ("eraser", "pen")):
+        pad.use(tool)
+        pad._pen_down(100, 160)
+        pad.use(other)
+        pad._pen_moved(200, 160)
+        under_the_pen = pad.sketch
+        pad._pen_up(200, 160)
+        assert torch.equal(pad.sketch, under_the_pen) and pad.tool == other
+        assert (ink(pad)[15:17, 11:19].sum(0).min() > 0.25) == (tool == "pen")
+
+
 def test_start_from_a_face_is_its_sketch(editor):
     pad = SketchPad(editor, PERSON, "wobbly")
     assert torch.equal(pad.sketch, faces.sketch(PERSON, 32, "wobbly")) and pad._skills.value == "wobbly"
@@ -216,29 +229,86 @@ def test_moved_slider_stays_while_the_others_follow(editor):
     assert torch.equal(pad.target, pad.reading)
 
 
+def test_undo_brings_back_the_sliders_that_a_new_page_let_go(editor):
+    pad = SketchPad(editor, PERSON)
+    column = editor.column("Smiling")
+    for start in (pad.clear, lambda: pad.start_from(faces.sample(1, seed=2_000_001)), pad._offer):
+        pad.draw(SMILE)
+        pad.set(Smiling=1.25)
+        face = pad.face
+        start()
+        assert torch.equal(pad.target, pad.reading)
+        pad.draw(SMILE)
+        pad.set(Eyeglasses=1.0)
+        pad.undo()  # a stroke: the sliders stay
+        assert pad.target[editor.column("Eyeglasses")] == 1
+        pad.undo()
+        assert pad["Smiling"].value == 1.25 == pad.target[column] and pad["Smiling"].style.handle_color
+        assert torch.equal(pad.face, face) and pad["Eyeglasses"].style.handle_color is None
+    pad.reset()
+    assert torch.equal(pad.target, pad.reading)
+
+
+def test_hair_has_one_colour_where_the_other_has_no_slider(editor):
+    renamed = {"Big_Nose": "Blond_Hair", "Narrow_Eyes": "Black_Hair"}
+    editor.attributes = tuple(renamed.get(name, name) for name in editor.attributes)
+    every, few = SketchPad(editor, PERSON), SketchPad(editor, PERSON, attributes=["Smiling", "Blond_Hair"])
+    assert few.reading[editor.column("Black_Hair")] > 0.9
+    for strength in (0.5, 1.0):
+        for pad in (every, few):
+            pad.set(Blond_Hair=strength)
+        assert torch.equal(few.target, every.target) and torch.equal(few.face, every.face)
+        assert few.target[editor.column("Black_Hair")] <= 1 - strength
+    few.reset()
+    assert torch.equal(few.target, few.reading)
+
+
 def in_a_loop(coroutine):
     """Run it in a thread of its own: a browser test before this one may have left its loop running here."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, coroutine).result()
 
 
-def test_pen_does_not_queue_faces(editor):
+class Clock:
+    """Time that goes on only where a test lets it: a crowded machine is no slower."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    async def wait(self, seconds):
+        self.now += seconds
+        for _ in range(3):  # what was due meanwhile is done
+            await asyncio.sleep(0)
+
+
+def test_pen_does_not_queue_faces(editor, monkeypatch):
     """A hundred places of the pen, faster than faces: all of them are ink, few of them are faces."""
+    clock = Clock()
+    monkeypatch.setattr(sketchpad, "time", SimpleNamespace(perf_counter=clock))
     pad = SketchPad(editor, width=320)
-    slow = editor.draw
-    editor.draw = lambda *arguments: (time.sleep(0.05), slow(*arguments))[1]
+    whole = editor.draw
+
+    def slow(*arguments):
+        clock.now += 0.05
+        return whole(*arguments)
+
+    editor.draw = slow
 
     async def draw():
-        draws = pad.draws
+        asyncio.get_running_loop().time = clock
+        draws, began = pad.draws, clock.now
         pad._pen_down(10, 160)
         for x in range(12, 310, 3):
             pad._pen_moved(x, 160)
-            await asyncio.sleep(0.001)
-        assert 1 <= pad.draws - draws < 30  # the face follows while the pen is down
+            await clock.wait(0.001)
         follow = pad.draws
+        assert 1 <= follow - draws  # the face follows while the pen is down
+        assert (follow - draws) * 0.05 <= (clock.now - began) / 2  # half of the time is left to the ink
         pad._pen_up(310, 160)
         assert pad.draws == follow + 1 and pad._due is None
-        await asyncio.sleep(0.2)
+        await clock.wait(0.2)
         assert pad.draws == follow + 1  # nothing is left over
 
     in_a_loop(draw())
@@ -346,6 +416,7 @@ def test_what_does_not_fit_is_told(editor):
 def test_what_cannot_be_drawn_is_told_and_changes_nothing(pad):
     for wrong, told in (
         (lambda: pad.draw([]), "at least one point"),
+        (lambda: pad.draw((0.5, 0.5)), r"a list of points \(x, y\)"),
         (lambda: pad.draw([(0.5, 1.5)]), r"\(0.5, 1.5\) is off the page"),
         (lambda: pad.draw(SMILE, "brush"), "choose one of pen, eraser"),
         (lambda: pad.use("brush"), "choose one of pen, eraser"),
@@ -374,6 +445,36 @@ def test_an_editor_that_fails_is_told_on_the_page(editor, pad):
     assert "image/jpeg" not in pad._repr_mimebundle_()
     by_hand(pad, (10, 10), (50, 50))  # a hand is told, too, and draws on
     assert pad.strokes == 2
+    assert pad._picture.layout.visibility == "hidden" and pad._numbers.value == ""
     editor.draw = whole
     pad.undo()
+    assert pad._picture.layout.visibility == "visible"
     assert pad._message.value == "" and torch.equal(pad.face, editor.from_sketch(pad.sketch)[0])
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        (
+            "code_of_sketch",
+            lambda sketches: torch.full((1, 8), float("nan")),
+            "gave NaN; .* float tensor .1, any.",
+        ),
+        ("reading", lambda codes: codes[:, :2], r"gave a tensor \(1, 2\)"),
+        ("intensities_for", lambda codes, target: target.long(), "gave torch.int64"),
+        (
+            "draw",
+            lambda codes, a: torch.full((len(codes), 3, 32, 32), 3.0),
+            r"gave values from 3 to 3; .*\[-1, 1\]",
+        ),
+    ],
+)
+def test_an_answer_that_is_none_is_told(editor, pad, method, answer, told):
+    setattr(editor, method, answer)
+    by_hand(pad, (10, 10), (50, 50))
+    told = re.escape(f"{editor.name}.{method} ") + told
+    assert re.search(told, pad._message.value)
+    with pytest.raises(ValueError, match=told):
+        pad.face  # noqa: B018
+    with pytest.raises(ValueError, match=told):
+        sketch_sheet(editor, PERSON, "Smiling")
