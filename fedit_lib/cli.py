@@ -53,6 +53,15 @@ def _writable(param: typer.CallbackParam, path: Path | None) -> Path | None:
     return path
 
 
+def _weight_file(param: typer.CallbackParam, path: Path | None) -> Path | None:
+    """As `_writable`, and its receipt must not take the place of another file."""
+    if _writable(param, path) is not None:
+        from fedit_lib.training.weights import check_receipt_place
+
+        check_receipt_place(path)
+    return path
+
+
 _SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
     "add_completion": False,
@@ -154,7 +163,7 @@ def export(
     ],
     to: Annotated[
         Path | None,
-        typer.Option(callback=_writable, help="Weight file; default fedit_lib/weights/NAME.safetensors."),
+        typer.Option(callback=_weight_file, help="Weight file; default fedit_lib/weights/NAME.safetensors."),
     ] = None,
     faces: Annotated[int, typer.Option(min=0, help="People to score on; 0 scores nothing.")] = 1000,
     seed: Seed = 0,
@@ -353,8 +362,10 @@ def exercises_nbgrader(
     from fedit_lib.course import exercises
     from fedit_lib.course.paths import course_root
 
-    made = exercises.build_nbgrader(course_root(), to, seed, count)
-    typer.echo(f"wrote {len(made) - 1} assignments and {made[-1].name} to {to}")
+    made = exercises.build_nbgrader(course_root(), to, seed, count, report=typer.echo)
+    assignments = [path for path in made if path.suffix == ".ipynb"]
+    config = " and nbgrader_config.py" if len(made) > len(assignments) else ""
+    typer.echo(f"wrote {len(assignments)} assignments{config} to {to}")
 
 
 @exercises_app.command("handout")

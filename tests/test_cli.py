@@ -81,6 +81,7 @@ def test_help_does_not_wait_for_torch() -> None:
         (["bench", "--json", "."], "--json: . is a folder"),
         (["doctor", "--json", "."], "--json: . is a folder"),
         (["export", "run", "--to", "."], "--to: . is a folder"),
+        (["export", "run", "--to", "own.safetensors"], "own.safetensors would get the receipt own.json, but"),
     ],
 )
 def test_an_error_is_one_line_with_the_fix_and_exit_code_2(
@@ -90,6 +91,7 @@ def test_an_error_is_one_line_with_the_fix_and_exit_code_2(
         words = [*words, "--out", str(tmp_path / "run")]
     monkeypatch.chdir(tmp_path)  # where no data/ lies
     (tmp_path / "file").touch()
+    (tmp_path / "own.json").write_text('{"somebody": "else\'s"}')
     if words[0] == "course":
         (tmp_path / "notebooks").mkdir()
         (tmp_path / "pyproject.toml").touch()

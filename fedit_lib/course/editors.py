@@ -78,10 +78,15 @@ def find(
 
         return load_run_editor(Path(name), device)
     if Path(name).is_file() and Path(name).suffix == ".safetensors":
-        from fedit_lib.training.weights import load_weights
+        from fedit_lib.training.weights import WeightsError, load_weights
 
         _, receipt = load_weights(Path(name), limit_mb=None)
-        return papers.load_editor(str(receipt.get("paper")), device, path=name)
+        paper = receipt.get("paper", receipt.get("model"))
+        if paper not in list(papers.PAPERS):  # a list: the receipt may hold what has no hash
+            raise WeightsError(
+                f"{name} holds no editor: its receipt calls it {paper!r}, which is none of {', '.join(papers.PAPERS)}"
+            )
+        return papers.load_editor(paper, device, path=name)
     known = ", ".join([*papers.EDITORS, *BASELINES])
     raise ValueError(
         f"no editor {name!r}; there are: {known}, a run folder, a weight file, module:Class, or file.py:Class"

@@ -230,14 +230,21 @@ def variant(content: Any, series: str, seed: int, count: int | None = None) -> A
     return content
 
 
-def build_nbgrader(root: Path, to: Path, seed: int | None = None, count: int | None = None) -> list[Path]:
+def build_nbgrader(
+    root: Path,
+    to: Path,
+    seed: int | None = None,
+    count: int | None = None,
+    report: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
     """Write a course folder for nbgrader: ``to/source/<series>/*.ipynb`` with its cell metadata, and a config.
 
     Each answer becomes an "autograded answer" cell, each check a locked "autograder tests" cell worth
-    1 (easy), 2 (medium) or 3 points (hard).
+    1 (easy), 2 (medium) or 3 points (hard). A config that is there and says something else stays: it is the teacher's.
 
     Args:
         seed, count: of a `variant`; None is the course's own.
+        report: gets a line if a config stays.
 
     Returns:
         All that was written, the config last.
@@ -254,7 +261,11 @@ def build_nbgrader(root: Path, to: Path, seed: int | None = None, count: int | N
         normalise(content)
         target = Path(to) / "source" / path.relative_to(root / "solutions")
         texts[target] = nbformat.writes(content) + "\n"
-    texts[Path(to) / "nbgrader_config.py"] = (ASSETS / "nbgrader_config.py").read_text(encoding="utf-8")
+    config, own = Path(to) / "nbgrader_config.py", (ASSETS / "nbgrader_config.py").read_bytes()
+    if config.exists() and config.read_bytes() != own:
+        report(f"{config} stays as it is, for it is not the course's: move it away to get that one")
+    else:
+        texts[config] = own.decode()
     for target, text in texts.items():
         atomic_write(target, text)
     return list(texts)

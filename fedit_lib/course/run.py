@@ -47,11 +47,12 @@ def find_notebooks(root: Path, names: Sequence[str] = ()) -> list[Path]:
     chosen: list[Path] = []
     for name in names:
         given = next((p for p in ((root / name).resolve(), Path(name).resolve()) if p.exists()), None)
-        if given is not None and given.is_file():
+        hits: list[Path] = []
+        if given is not None and given.is_file() and given.suffix == ".ipynb":
             hits = [given]
         elif given is not None and given.is_dir():
             hits = sorted(p for p in given.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-        else:
+        if not hits:  # nor does a run folder called attgan stand before the series
             hits = [p for p in every if name in (p.stem, p.parent.name, p.parent.name.partition("_")[2])]
         if not hits:
             series = sorted({p.parent.name for p in every})
@@ -234,6 +235,7 @@ def write_times(out: Path, results: Sequence[Result], parameters: dict[str, Any]
 def table(results: Sequence[Result]) -> Any:
     """The results as a rich table."""
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(title="Notebooks")
     for title, justify in (("notebook", "left"), ("result", "left"), ("time", "right"), ("where", "left")):
@@ -242,7 +244,7 @@ def table(results: Sequence[Result]) -> Any:
     for r in results:
         where = f"{r.cell}\n{r.error}" if r.cell else ""
         status = f"[{colours[r.status]}]{r.status}[/]"
-        shown.add_row(r.notebook, status, _clock(r.seconds), where.replace("[", r"\["))
+        shown.add_row(Text(r.notebook), status, _clock(r.seconds), Text(where))
     shown.add_row("all", "", _clock(sum(r.seconds or 0 for r in results)), "", end_section=True)
     return shown
 

@@ -168,7 +168,7 @@ def _checked_options(paper: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _begin_with(game: Any, name: str, run: Path) -> None:
-    """Gives the game the weights of another run of its paper, where name and shape agree, and says how many.
+    """Gives the game what another run of its paper learned, where name and shape agree, and says how much.
 
     Raises ValueError for a run of another paper, or one of which nothing fits.
     """
@@ -177,13 +177,13 @@ def _begin_with(game: Any, name: str, run: Path) -> None:
         raise ValueError(
             f"{run} is a run of {other_name}; a training of {name} can only start from one of {name}"
         )
-    own = game.state_dict()
-    taken = {k: v for k, v in other.state_dict().items() if k in own and own[k].shape == v.shape}
+    own = game.learned()
+    taken = {k: v for k, v in other.learned().items() if k in own and own[k].shape == v.shape}
     if not taken:
         raise ValueError(
             f"no tensor of {run} fits this game of {name}: start from nothing, or from another run"
         )
-    game.load_state_dict(own | taken)
+    game.load_state_dict(game.state_dict() | taken)
     print(f"starts with {len(taken)} of its {len(own)} tensors from {run} (round {state['step']:,})")
 
 

@@ -8,7 +8,7 @@ from .faceset import Batch, FaceSet
 from .drawings import line_drawings
 from .folder import FolderReport, folder
 from .procedural import procedural
-from .sources import SOURCES, load_source, source_of
+from .sources import SOURCES, load_source, share_pictures, source_of
 
 __all__ = [
     "SOURCES",
@@ -23,5 +23,6 @@ __all__ = [
     "line_drawings",
     "load_source",
     "procedural",
+    "share_pictures",
     "source_of",
 ]

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from .faceset import FaceSet
+from .files import check_writable
 
 if TYPE_CHECKING:
     from torchvision.datasets import CelebA
@@ -81,7 +82,7 @@ def celeba(
         DataError: a folder that is absent or partial, a broken table row, a picture that does not decode, an unknown
             attribute.
         ValueError: an unknown split, or a size or crop that makes no sense.
-        OSError: the disk is too full for the cache.
+        OSError: the disk is too full for the cache, or none can be written there.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: CelebA has {', '.join(SPLITS)}")
@@ -256,34 +257,25 @@ def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, so
     if not files:
         raise DataError(f"{folder / TABLES[1]} puts no picture into the {split} split")
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    needed, free = len(files) * 3 * size * size, shutil.disk_usage(target.parent).free
-    if needed > free:
-        raise OSError(
-            errno.ENOSPC,
-            f"the cache {target} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free: free some space, "
-            f"or make {target.parent} a link to a folder on a larger disk (in Python: celeba(..., cache=...))",
-        )
+    needed = len(files) * 3 * size * size
+    _make_room(folder, target, needed)
     part = target.with_name(f"{target.name}.{os.getpid()}.tmp")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
-        images = np.lib.format.open_memmap(
-            part / "images.npy", mode="w+", dtype=np.uint8, shape=(len(files), 3, size, size)
-        )
-
-        def read(index: int) -> None:
-            images[index] = decode(files[index], size, crop)
-
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(files), 3, size, size)}
         with (
+            open(part / "images.npy", "wb") as file,  # not a memory map: one on a full disk kills the process
             ThreadPoolExecutor() as threads,
             tqdm(total=len(files), desc=f"reading CelebA ({split}, {size} px)", unit="face") as bar,
         ):
+            np.lib.format.write_array_header_1_0(file, header)
+            reserve(file, needed)
             for start in range(0, len(files), 512):  # in pieces, so that an error stops it soon
-                chunk = range(start, min(start + 512, len(files)))
-                list(threads.map(read, chunk))
+                chunk = files[start : start + 512]
+                for picture in threads.map(lambda path: decode(path, size, crop), chunk):
+                    file.write(picture.tobytes())
                 bar.update(len(chunk))
-        images.flush()
         np.save(part / "labels.npy", data.attr.numpy().astype(np.uint8))
         sizes = {name: (part / name).stat().st_size for name in ("images.npy", "labels.npy")}
         meta = {"format": CACHE_FORMAT, "source": source, "attributes": names, "bytes": sizes}
@@ -296,8 +288,55 @@ def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, so
         except OSError:  # ... just now
             if read_meta(target).get("source") != source:
                 raise
+    except OSError as error:  # of the cache: a picture's is a DataError
+        raise OSError(
+            error.errno,
+            f"the cache {target} could not be written ({error.strerror or error}); it needs {needed:,} bytes: "
+            f"{_larger_disk(target)}",
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _make_room(folder: Path, target: Path, needed: int) -> None:
+    """Makes the folder of the cache. OSError, with the fix, where none can be made or fewer bytes are free."""
+    try:
+        check_writable(target.parent, folder=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"there is no place for CelebA's cache ({error}): make a folder that can be written, in it a link named "
+            f"celeba to {folder.absolute()}, and give it as --root; the cache comes to lie there (in Python: "
+            f"celeba(..., cache=FOLDER))"
+        ) from error
+    free = shutil.disk_usage(target.parent).free
+    if needed > free:
+        raise OSError(
+            errno.ENOSPC,
+            f"the cache {target} needs {needed / 1e9:.1f} GB ({needed:,} bytes), but only {free / 1e9:.1f} GB are "
+            f"free: {_larger_disk(target)}",
+        )
+
+
+def _larger_disk(target: Path) -> str:
+    place = target.parent
+    return f"free some space, or make {place} a link to a folder on a larger disk (in Python: celeba(..., cache=...))"
+
+
+def reserve(file: IO[bytes], count: int) -> None:
+    """Asks the disk for the next ``count`` bytes now rather than after hours of reading, where the system can.
+
+    Raises:
+        OSError: they are not there: the disk is full, or the user's share of it.
+    """
+    file.flush()
+    try:
+        os.posix_fallocate(file.fileno(), file.tell(), count)
+    except AttributeError:  # not on macOS and Windows
+        pass
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that cannot reserve
+            raise
 
 
 def official_reader(folder: Path, split: str) -> CelebA:

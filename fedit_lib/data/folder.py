@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import unicodedata
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -26,7 +28,7 @@ class FolderReport:
     """What was read from a folder, and what was skipped and why.
 
     Attributes:
-        kept: file names, in the order of the pictures.
+        kept: file names as the system has them, in the order of the pictures.
         skipped: file name -> reason.
     """
 
@@ -50,7 +52,14 @@ def split_of_file(name: str) -> str:
 
     So an image stays where it is when others are added, and nobody trains on what they test with.
     """
-    return {0: "valid", 1: "test"}.get(zlib.crc32(name.encode()) % 10, "train")
+    return {0: "valid", 1: "test"}.get(
+        zlib.crc32(_composed(name).encode(errors="surrogateescape")) % 10, "train"
+    )
+
+
+def _composed(text: str) -> str:
+    """One spelling for what looks the same: "é" is one character (Unicode's NFC), as macOS does not write it."""
+    return unicodedata.normalize("NFC", text)
 
 
 def folder(
@@ -63,7 +72,8 @@ def folder(
     """Reads a folder of images and its table.
 
     The table is CSV (commas, semicolons or tabs): a header, then a row per image. The first column is the file's name,
-    every other an attribute, coded 1/0 or, like CelebA, 1/-1. Pictures are turned as their EXIF says, cropped to
+    every other an attribute, coded 1/0 or, like CelebA, 1/-1. An "é" is the same in a name and in the table, whether it
+    is encoded as one character or (macOS) as two. Pictures are turned as their EXIF says, cropped to
     the centre square and resized. What cannot be used is skipped, reported in ``.report``, and warned about.
 
     Args:
@@ -92,7 +102,10 @@ def folder(
     columns, rows, report = read_table(table)
     keep = columns if attributes is None else known_attributes(attributes, columns, table)
 
-    files = {file.name: file for file in sorted(path.iterdir()) if file.suffix.lower() in SUFFIXES}
+    files: dict[str, Path] = {}
+    for file in sorted(path.iterdir()):
+        if file.suffix.lower() in SUFFIXES and files.setdefault(_composed(file.name), file) is not file:
+            report.skipped[file.name] = "another image has this name, with its accents encoded otherwise"
     total = len(files)
     if split != "all":  # what is skipped elsewhere is none of this split's business
         files = {name: file for name, file in files.items() if split_of_file(name) == split}
@@ -129,12 +142,13 @@ def folder(
             report.skipped[name] = f"does not decode ({error})"
             continue
         labels.append([rows[name][column] for column in keep])
-        report.kept.append(name)
+        report.kept.append(file.name)
     if not images:
         raise DataError(f"no image in {path} can be used:\n{report.short()}")
     if report.skipped:
         warnings.warn(f"{path}: {report.short()}", stacklevel=2)
-    name = f"folder-{path.name}" + ("" if split == "all" else f"-{split}")
+    place = Path(os.path.abspath(path)).name  # of ".", too; a link keeps the name that it was given
+    name = f"folder-{place}" + ("" if split == "all" else f"-{split}")
     faces = FaceSet(torch.from_numpy(np.stack(images)), torch.tensor(labels), keep, name)
     faces.report = report
     return faces
@@ -157,7 +171,7 @@ def find_table(path: Path) -> Path:
 def read_table(table: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]], FolderReport]:
     """The attributes' names, a dict of 0/1 labels per file, and a report of the rows that were skipped."""
     try:
-        text = table.read_text(encoding="utf-8-sig")
+        text = _composed(table.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise DataError(f"the table {table} cannot be read ({error.strerror}): check its name") from None
     except UnicodeDecodeError:

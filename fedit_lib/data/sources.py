@@ -9,7 +9,7 @@ import torch
 
 from .celeba import celeba
 from .faceset import FaceSet
-from .folder import folder
+from .folder import SPLITS, folder
 from .procedural import procedural
 
 SOURCES = ("procedural", "celeba", "folder")
@@ -18,6 +18,13 @@ SOURCES = ("procedural", "celeba", "folder")
 def source_of(name: str) -> str:
     """Which of the `SOURCES` the faces with this `FaceSet.name` come from."""
     return next((source for source in SOURCES if name.startswith(source)), "folder")
+
+
+def share_pictures(one: str, other: str) -> bool:
+    """Whether the sets with these two names have pictures in common: the same, or all of a folder and a split of it."""
+    short, long = sorted((one, other), key=len)
+    splits = [f"{short}-{split}" for split in SPLITS]
+    return one == other or (source_of(short) == "folder" and long in splits)
 
 
 def load_source(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.files import atomic_write
-from .scores import EXTRA, METRICS, Scores, pack, show
+from .scores import EXTRA, METRICS, Scores, as_it_is, pack, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -115,7 +115,7 @@ class Leaderboard:
         tables = pack("measure", rows, columns, 10_000 if width is None else width)
         for table in tables:
             table.title = f"Leaderboard by {self.by}"
-        tables[-1].caption = self.note
+        tables[-1].caption = as_it_is(self.note, "table.caption")
         return tables[0] if width is None else Group(*tables)
 
     @property

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from .. import faces as world
+from ..data import share_pictures
 from ..papers.editor import device_of
 from . import metrics
 from .baselines import TrueAnswer
@@ -101,6 +102,7 @@ def evaluate(
     if test.size != size:
         raise ValueError(f"the exam's pictures have {test.size} pixels a side, but the editor takes {size}")
     _warn_of_editor(editor, test)
+    _warn_of_judges([oracle, oracle_b], test)
     judges = [judge.to(device) for judge in (oracle, oracle_b) if judge is not None]
     desk = Desk(editor, names, test, device, judges)
     # on the CPU: its sums are float64, which Apple's GPUs lack
@@ -201,11 +203,35 @@ def _warn_of_editor(editor: Any, test: Exam | PhotoExam) -> None:
     learned, asked = (kinds[source != "procedural"] for source in (receipt["source"], test.source))
     if learned != asked:
         text = f"{who} was trained on {learned}: its scores on {asked} say how far that carries, no more"
-    elif test.people is None and receipt.get("faces") == test.name:
-        text = f"{who} was trained on {test.name}: its scores there say nothing about other photographs"
+    elif met := _has_met(receipt, test):
+        text = f"{who} was trained on {met}: its scores there say nothing about other photographs"
     else:
         return
     warnings.warn(text, ExamWarning, stacklevel=3)
+
+
+def _warn_of_judges(judges: Sequence[Oracle | None], test: Exam | PhotoExam) -> None:
+    """Say so if an oracle knows these photographs by heart."""
+    for judge in filter(None, judges):
+        if met := _has_met(judge.receipt, test):
+            warnings.warn(
+                f"the oracle was trained on {met}: how often it is right there says nothing about other photographs",
+                ExamWarning,
+                stacklevel=3,
+            )
+
+
+def _has_met(receipt: dict[str, Any], test: Exam | PhotoExam) -> str | None:
+    """The photographs that a receipt and an exam have in common, in words; None where there are none."""
+    if test.people is not None:
+        return None
+    runs = receipt.get("runs")  # one an attribute, each with a receipt
+    receipts = [receipt, *(runs.values() if isinstance(runs, dict) else ())]
+    learned = [str(each["faces"]) for each in receipts if isinstance(each, dict) and each.get("faces")]
+    for name in learned:
+        if share_pictures(name, test.name):
+            return name if name == test.name else f"{name}, which has photographs in common with {test.name}"
+    return None
 
 
 # -- the editor at its desk ----------------------------------------------------------------------
@@ -460,6 +486,10 @@ def check_editor(editor: Any, known: Sequence[str] = world.ATTRIBUTES) -> tuple[
             said.
         faces.UnknownAttribute: an attribute is none of the known ones.
     """
+    if isinstance(editor, type):
+        raise ValueError(
+            f"{editor.__name__} is a class: give an instance, not the class, such as {editor.__name__}(...)"
+        )
     for method in ("edit", "reconstruct"):
         if not callable(getattr(editor, method, None)):
             raise ValueError(

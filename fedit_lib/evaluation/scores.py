@@ -147,7 +147,12 @@ class Scores(dict):
 
         about = self["about"]
         title = f"{self.name}: {self.crowd}, seed {about['seed']}, {about['size']} px"
-        whole = Table(title=title, title_justify="left", caption_justify="left", min_width=len(title))
+        whole = Table(
+            title=as_it_is(title, "table.title"),
+            title_justify="left",
+            caption_justify="left",
+            min_width=len(title),
+        )
         if self["fid"] is None and about.get("source", "procedural") != "procedural":
             whole.caption = f"FID: from {FID_FROM} photographs on; of fewer it says nothing"
         whole.add_column("metric")
@@ -200,10 +205,17 @@ def pack(
         tables.append(Table(title_justify="left", caption_justify="left"))
         tables[-1].add_column(corner, no_wrap=True)
         for heading in group:  # a word a line: rich would rather cut short than break
-            tables[-1].add_column("\n".join(heading.split()), justify="right")
+            tables[-1].add_column(as_it_is("\n".join(heading.split())), justify="right")
         for row in zip(rows, *(columns[heading] for heading in group), strict=True):
-            tables[-1].add_row(*row)
+            tables[-1].add_row(*map(as_it_is, row))
     return tables
+
+
+def as_it_is(text: str, style: str = "") -> Any:
+    """For rich, which would take the brackets and colons of somebody's names for its own markup."""
+    from rich.text import Text
+
+    return Text(text, style)
 
 
 def show(metric: str, value: float | None) -> str:

@@ -6,15 +6,17 @@ build(profile, attributes=None, **overrides) -> Game; editor(networks, receipt, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 
 from fedit_lib.papers import aggan, attgan, fader, icgan, s2fgan, sagan
 from fedit_lib.papers.editor import Editor, pick_device
-from fedit_lib.training.weights import WeightsError, load_weights
+from fedit_lib.training.weights import WeightsError, load_weights, receipt_path
 
 PAPERS: dict[str, ModuleType] = {
     "icgan": icgan,
@@ -64,6 +66,7 @@ def load_editor(name: str, device: str | torch.device = "auto", path: str | Path
     else:  # one's own weights may be of any size
         path = Path(path)
         states, receipt = load_weights(path, limit_mb=None)
+    _check_receipt(receipt_path(path), receipt)
     found = receipt.get("paper")
     if found != name:
         fix = (
@@ -79,17 +82,39 @@ def load_editor(name: str, device: str | torch.device = "auto", path: str | Path
     place = pick_device(device)
     try:
         return module.editor(states, receipt, device=place)
-    except torch.OutOfMemoryError:  # a RuntimeError that no other file would mend
+    except (torch.OutOfMemoryError, MemoryError):  # that no other file would mend
         raise
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # whatever numbers somebody has put into a receipt
         # torch lists every parameter that does not fit; the first will do
-        reason = (
-            f"{error} is missing" if isinstance(error, KeyError) else " ".join(str(error).split("\n")[:2])
-        )
+        reason = " ".join(str(error).split("\n")[:2])
+        if isinstance(error, KeyError):
+            reason = f"{reason} is missing"
+        elif not isinstance(error, TypeError | ValueError | RuntimeError):
+            reason = f"{type(error).__name__}: {reason}"
         raise WeightsError(
             f"{path.name} does not fit {module.TITLE} as its receipt describes it ({reason}): "
             f"export it again with `fedit export`"
         ) from error
+
+
+def _check_receipt(place: Path, receipt: Mapping[str, Any]) -> None:
+    """Raise WeightsError, with the receipt's file, for a part of it that no `fedit export` writes."""
+    runs = receipt.get("runs")
+    wrong = None
+    if not isinstance(receipt.get("paper"), str | None):
+        wrong = f"its 'paper' is {receipt['paper']!r}, no name"
+    elif not isinstance(receipt.get("config"), dict | None):
+        wrong = f"its 'config' is a {type(receipt['config']).__name__}, not names and values"
+    elif "runs" in receipt and not (isinstance(runs, dict) and runs):
+        wrong = f"its 'runs' are {runs!r}, not one run an attribute"
+    elif runs and not all(
+        isinstance(run, dict) and isinstance(run.get("config"), dict) for run in runs.values()
+    ):
+        wrong = "one of its 'runs' has no 'config'"
+    if wrong:
+        raise WeightsError(
+            f"{place} is not a receipt as `fedit export` writes it ({wrong}): export it again with `fedit export`"
+        )
 
 
 __all__ = ["EDITORS", "PAPERS", "Editor", "UnknownPaper", "load_editor", "paper"]

@@ -149,6 +149,14 @@ class Game(nn.Module):
         """The constructor's arguments, as JSON can hold them; a checkpoint resumes only a game with the same."""
         return {}
 
+    def learned(self) -> dict[str, Tensor]:
+        """What another training may begin with: parameters, statistics, constants; all that is a fraction.
+
+        Whole numbers and truths (rounds counted, flags, pools of pictures) are of the training that made them; only a
+        resume goes on with these.
+        """
+        return {key: value for key, value in self.state_dict().items() if value.is_floating_point()}
+
     def set_progress(self, progress: float) -> None:
         """Called before every round with how much of the training is done, in [0, 1); for ramps."""
 

@@ -47,12 +47,14 @@ def save_weights(
         The receipt as written.
 
     Raises:
-        WeightsError: a file over the limit, weights that are not finite in fp16, or a disk that is full.
+        WeightsError: a file over the limit, weights that are not finite in fp16, a disk that is full, or a JSON file
+            of another kind where the receipt belongs.
         ValueError: a path that does not end in .safetensors, a network's name with "/".
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"weights are written as .safetensors, not to {path.name!r}")
+    check_receipt_place(path)
     tensors: dict[str, Tensor] = {}
     for name, network in networks.items():
         if "/" in name:
@@ -111,14 +113,19 @@ def load_weights(
     again = "get both files again (git checkout, or fedit export), or train it anew with fedit train"
     if not path.exists():
         raise WeightsError(f"there are no weights at {path}: {again}")
+    if path.is_dir():
+        raise WeightsError(_what_a_folder_is_for(path))
     check_limit(path, path.stat().st_size, limit_mb)
     try:
         receipt = json.loads(receipt_path(path).read_text(encoding="utf-8"))
+        if not isinstance(receipt, dict):
+            raise TypeError(f"it holds a {type(receipt).__name__}, not names and values")
         expected = receipt["sha256"]
     except FileNotFoundError:
         raise WeightsError(f"{path} has no receipt {receipt_path(path).name} beside it: {again}") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{receipt_path(path)} is not a receipt ({error}): {again}") from error
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise WeightsError(f"{receipt_path(path)} is not a receipt ({reason}): {again}") from error
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != expected:
         size = (
@@ -140,6 +147,34 @@ def load_weights(
             )
         networks.setdefault(network, {})[key] = value.float() if value.is_floating_point() else value
     return networks, receipt
+
+
+def _what_a_folder_is_for(path: Path) -> str:
+    if not any((path / name).is_file() for name in ("run.json", "checkpoint.pt")):
+        return f"{path} is a folder: name the .safetensors file in it"
+    return (
+        f"{path} is the run folder of a training, which holds what a resume needs: `fedit export {path} --to "
+        f"FILE.safetensors` makes weights of it, `fedit evaluate {path}` scores it as it is"
+    )
+
+
+def check_receipt_place(path: str | Path) -> None:
+    """Raise WeightsError where the receipt of these weights would take the place of a file that is none.
+
+    A run's run.json, for one, or the scores that `fedit evaluate --json` wrote.
+    """
+    place = receipt_path(path)
+    if not place.is_file():
+        return
+    try:
+        ours = "sha256" in dict(json.loads(place.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise WeightsError(
+            f"{Path(path).name} would get the receipt {place}, but a file is there that is no receipt: name other "
+            f"weights, or move that file away"
+        )
 
 
 def check_limit(path: Path, size: int, limit_mb: float | None) -> None:

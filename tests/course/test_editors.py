@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from fedit_lib import faces, papers
 from fedit_lib.course import editors
 from fedit_lib.evaluation import ExamWarning
+from fedit_lib.training import WeightsError, save_weights
 
 OWN = """
 class One:
@@ -71,6 +73,17 @@ def test_what_the_board_cannot_do_is_said_before_anyone_is_examined(monkeypatch)
         editors.board(by="typo", faces=4)
     with pytest.raises(ValueError, match=r"x\.foo"):
         editors.board(plot=Path("x.foo"), faces=4)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "message"),
+    [({"paper": ["x"]}, r"calls it \['x'\], which is none of icgan"), ({"model": "oracle_a"}, "'oracle_a'")],
+)
+def test_a_weight_file_that_is_no_editors_is_named(tmp_path: Path, receipt: dict, message: str) -> None:
+    path = tmp_path / "own.safetensors"
+    save_weights(path, {"net": torch.nn.Linear(1, 1)}, receipt)
+    with pytest.raises(WeightsError, match=rf"own\.safetensors holds no editor: its receipt .*{message}"):
+        editors.find(str(path))
 
 
 def test_the_try_before_an_exam_warns_of_nothing_twice(own: str) -> None:

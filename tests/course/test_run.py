@@ -198,6 +198,32 @@ def test_a_notebook_is_found_by_path_series_or_name(tmp_path: Path) -> None:
         run.find_notebooks(tmp_path, ["stargan"])
 
 
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_only_has_a_series_name_does_not_stand_before_the_series(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    two = notebook(tmp_path, "3_attgan/01_two.ipynb", "1")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    if kind == "folder":
+        Path("attgan").mkdir()
+        Path("attgan/run.json").write_text("{}")
+    else:
+        Path("attgan").write_text("what it said")
+    assert run.find_notebooks(tmp_path, ["attgan"]) == [two]
+
+
+def test_a_notebook_with_brackets_in_its_name_is_shown_so() -> None:
+    import io
+
+    from rich.console import Console
+
+    text = io.StringIO()
+    failed = run.Result("own/try [b].ipynb", "failed", 1.0, "cell In [2]", "KeyError: '[/b]'")
+    Console(file=text, width=160).print(run.table([failed]))
+    assert all(part in text.getvalue() for part in ("own/try [b].ipynb", "cell In [2]", "KeyError: '[/b]'"))
+
+
 def test_executed_in_place_it_holds_nothing_that_changes_from_run_to_run(tmp_path: Path) -> None:
     path = notebook(
         tmp_path,

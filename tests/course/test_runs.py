@@ -243,6 +243,29 @@ def test_a_run_may_start_from_another_of_its_paper(run: Path, tmp_path: Path, ca
 
 
 @pytest.mark.parametrize("name", papers.PAPERS)
+def test_a_start_takes_what_was_learned_and_no_pools_counters_or_flags(name: str, tmp_path: Path) -> None:
+    paper = papers.paper(name)
+    options = (
+        {"frozen_w": True} if name == "s2fgan" else {}
+    )  # W is a buffer then: the encoders learned to read it
+    before, game = paper.build("smoke", **options), paper.build("smoke", **options)
+    for value in before.state_dict().values():
+        value.uniform_(0.5, 1) if value.is_floating_point() else value.fill_(1)
+    config = {"game": paper.TITLE, "options": before.config()}
+    state = {"config": config, "game": before.state_dict(), "ema": None, "step": 3}
+    torch.save(state, tmp_path / "checkpoint.pt")
+    fresh = {key: value.clone() for key, value in game.state_dict().items()}
+    runs._begin_with(game, name, tmp_path)
+    for key, value in game.state_dict().items():
+        expected = state["game"] if value.is_floating_point() else fresh
+        assert torch.equal(value, expected[key]), key
+    if name == "aggan":
+        assert not game.pool_y.count and not game.pool_x.pictures.any() and not game.met.any()
+    if name == "s2fgan":
+        assert torch.equal(game.mapping.w, before.mapping.w)
+
+
+@pytest.mark.parametrize("name", papers.PAPERS)
 def test_what_a_game_was_built_with_can_be_asked_for(name: str) -> None:
     paper = papers.paper(name)
     config = paper.build("smoke").config()

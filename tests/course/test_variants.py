@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import types
@@ -169,6 +170,23 @@ def test_the_config_runs_and_names_the_folders(graded: Path) -> None:
     exec((graded / "nbgrader_config.py").read_text(), {"get_config": lambda: stub})
     assert (graded / stub.CourseDirectory.source_directory).is_dir()
     assert stub.ClearSolutions.code_stub["python"] == "raise NotImplementedError()"
+
+
+def test_a_teachers_own_config_stays(tmp_path: Path) -> None:
+    said: list[str] = []
+    solution = tmp_path / "course/solutions/0_start/01_exercises.ipynb"
+    solution.parent.mkdir(parents=True)
+    shutil.copy(SOLUTIONS[0], solution)
+    made = [
+        exercises.build_nbgrader(tmp_path / "course", tmp_path / "graded", report=said.append) for _ in "ab"
+    ]
+    config = tmp_path / "graded/nbgrader_config.py"
+    assert made[0] == made[1] and made[0][-1] == config and not said  # the same again is no news
+    config.write_text(config.read_text() + "c.CourseDirectory.course_id = 'spring'\n")
+    before = config.read_bytes()
+    last = exercises.build_nbgrader(tmp_path / "course", tmp_path / "graded", report=said.append)
+    assert config.read_bytes() == before and last == made[0][:-1]
+    assert len(said) == 1 and f"{config} stays as it is" in said[0]
 
 
 def test_nbgrader_itself_makes_the_release_without_answers(graded: Path) -> None:

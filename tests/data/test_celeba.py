@@ -259,11 +259,47 @@ def test_full_disk(tree, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(
+            OSError, match=r"celeba-train-16-crop170 could not .* \(No space left.*needs 4,608 bytes"
+        ),
+    ):
         patch.setattr(module.np, "save", full)
         celeba(tree, "train", size=16)
     assert not list((tree / "cache").iterdir())
     assert len(celeba(tree, "train", size=16)) == 6
+
+
+@pytest.mark.parametrize("reserves", [True, False])
+def test_a_disk_that_fills_up_is_told_and_kills_nobody(tree, reads, monkeypatch, reserves):
+    """The system's limit on a file's size stands for the end of the disk; where it can be asked, before any picture."""
+    if not reserves:
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    elif not hasattr(os, "posix_fallocate"):
+        pytest.skip("this system reserves no space")
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(
+            OSError, match=r"cache/celeba-train-256-crop170 could not .*needs 1,179,648 bytes: free"
+        ):
+            celeba(tree, "train", size=256)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(reads) == (0 if reserves else 6) and not list((tree / "cache").iterdir())
+
+
+def test_where_no_cache_can_be_written_the_way_out_is_told(tree, reads):
+    with pytest.raises(
+        OSError, match=r"no place .*/proc/cache.* a link named celeba to .*celeba, .*--root"
+    ) as error:
+        celeba(tree, "train", size=16, cache="/proc/cache")
+    assert str(tree / "celeba") in str(error.value) and not reads
+    (tree / "own").mkdir()
+    (tree / "own/celeba").symlink_to(tree / "celeba")  # what the message says
+    assert len(celeba(tree / "own", "train", size=16)) == 6 and (tree / "own/cache").is_dir()
 
 
 def test_arguments(tree):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from fedit_lib import faces
 from fedit_lib.data import DataError, folder
+from fedit_lib.data.folder import split_of_file
 from fedit_lib.interactive import read_photo
 
 
@@ -73,6 +75,51 @@ def folder_quietly(path, split):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return folder(path, size=16, split=split)
+
+
+@pytest.mark.parametrize("on_disk,in_table", [("NFD", "NFC"), ("NFC", "NFD")])
+def test_an_accent_is_the_same_however_it_is_encoded(tmp_path, on_disk, in_table):
+    path = tmp_path / "photos"
+    people = write_photos(path, n=3, size=16)
+    names = ["Zoë 1.png", "Zoë 2.png", "André.png"]
+    for i, name in enumerate(names):
+        (path / f"p{i}.png").rename(path / unicodedata.normalize(on_disk, name))
+    rows = "".join(
+        f"{name},{int(v)}\n" for name, v in zip(names, people.labels(["Smiling"])[:, 0], strict=True)
+    )
+    (path / "attributes.csv").write_text(
+        unicodedata.normalize(in_table, f"file,Lächelt\n{rows}"), encoding="utf-8"
+    )
+    data = folder(path, size=16, attributes=["Lächelt"])
+    assert not data.report.skipped and all((path / name).is_file() for name in data.report.kept)
+    order = [names.index(unicodedata.normalize("NFC", name)) for name in data.report.kept]
+    assert torch.equal(data.labels, people.labels(["Smiling"])[order])
+    assert sorted(order) == [0, 1, 2]
+
+
+def test_a_split_does_not_depend_on_how_an_accent_is_encoded(tmp_path):
+    forms = [[unicodedata.normalize(form, f"é{i}.jpg") for i in range(60)] for form in ("NFC", "NFD")]
+    assert [split_of_file(name) for name in forms[0]] == [split_of_file(name) for name in forms[1]]
+    assert {split_of_file(name) for name in forms[1]} == {"train", "valid", "test"}
+    assert split_of_file("p6.png") == "test" and split_of_file("p9.png") == "valid"  # as ever
+    assert split_of_file("\udce9.jpg") in ("train", "valid", "test")  # Latin-1 on a disk of UTF-8
+    write_photos(tmp_path / "both", n=2, size=16)
+    for i in (0, 1):
+        (tmp_path / "both" / f"p{i}.png").rename(tmp_path / "both" / forms[i][0])
+    (tmp_path / "both/attributes.csv").write_text("file,Smiling\né0.jpg,1\n", encoding="utf-8")
+    if len(list((tmp_path / "both").glob("*.jpg"))) == 2:  # a disk that tells them apart
+        with pytest.warns(UserWarning, match=r"1 images read, 1 skipped\n.*another image has this name"):
+            assert len(folder(tmp_path / "both", size=16)) == 1
+
+
+def test_the_folder_one_stands_in_has_a_name_too(photos, monkeypatch):
+    monkeypatch.chdir(photos[0])
+    assert folder(".", size=16).name == "folder-photos"
+    (photos[0] / "below").mkdir()
+    monkeypatch.chdir("below")
+    assert folder("..", size=16, split="train").name == "folder-photos-train"
+    (photos[0].parent / "link").symlink_to(photos[0])
+    assert folder(photos[0].parent / "link", size=16).name == "folder-link"
 
 
 @pytest.mark.parametrize("separator,absent", [(",", "-1"), (";", "0"), ("\t", "-1")])

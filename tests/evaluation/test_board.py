@@ -90,6 +90,20 @@ def test_a_board_of_many_editors_fits_a_terminal():
     assert text.getvalue().count("Leaderboard by region_psnr") >= 2 and text.getvalue().count("held-out") == 1
 
 
+def test_somebodys_names_are_shown_as_they_are():
+    """Rich would take [v2] for a style, [/b] for an error, and :smile: for a picture."""
+    name, attribute, text = "mine [v2] :smile: [/b]", "Hat [red]", io.StringIO()
+    scores = made(name, {attribute: 0.5, "Bangs": 0.1}, psnr=18.0)
+    scores["about"] |= {"source": "folder", "set": "folder-[old] photos"}
+    console = Console(file=text, width=200)
+    console.print(scores.table())
+    console.print(leaderboard({name: scores}).table(width=200))
+    shown = text.getvalue()
+    assert f"{name}: " in shown and "photographs of folder-[old] photos, seed" in shown
+    assert attribute in shown and shown.count("photographs of folder-[old]") == 2
+    assert all(shown.count(word) == 2 for word in ("[v2]", ":smile:", "[/b]"))  # a title, and a heading
+
+
 def test_a_table_of_many_measures_fits_a_terminal():
     of = {"Mouth_Slightly_Open": 0.25, "Smiling": 0.75}
     filled = {

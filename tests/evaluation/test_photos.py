@@ -249,7 +249,14 @@ def test_a_judge_below_what_is_required_is_named_as_one_of_photographs(photos):
     ("receipt", "message"),
     [
         ({"source": "procedural", "faces": "procedural-train-0"}, "trained on drawn faces"),
-        ({"source": "celeba", "faces": "celeba-test-crop170"}, "was trained on celeba-test-crop170"),
+        ({"source": "celeba", "faces": "celeba-test-crop170"}, "was trained on celeba-test-crop170: its"),
+        (
+            {
+                "source": "celeba",
+                "runs": {"Bald": {"faces": "celeba-test-crop170"}, "Smiling": {"faces": "x"}},
+            },
+            "was trained on celeba-test-crop170: its",
+        ),
     ],
 )
 def test_an_editor_that_has_met_these_or_none_is_named(photos, receipt, message):
@@ -261,6 +268,30 @@ def test_an_editor_that_has_met_these_or_none_is_named(photos, receipt, message)
     editor.receipt = receipt
     with pytest.warns(ExamWarning, match=message):
         examine(photos, editor, n=4, slider_faces=0)
+
+
+@pytest.mark.parametrize(
+    ("learned", "asked", "met"),
+    [
+        ("folder-mine-train", "folder-mine", True),
+        ("folder-mine", "folder-mine-test", True),
+        ("folder-mine-train", "folder-mine-train", True),
+        ("folder-mine-train", "folder-mine-test", False),
+        ("folder-mine-train", "folder-others", False),
+        ("celeba-train-crop170", "folder-mine", False),
+    ],
+)
+@pytest.mark.parametrize("who", ["DoNothing", "the oracle"])
+def test_all_of_a_folder_holds_what_was_learned_from(photos, learned, asked, met, who):
+    asked = FaceSet(photos.images, photos.labels, NAMES, asked)
+    editor, oracle = DoNothing(NAMES, 32, known=NAMES), judge("folder")
+    (editor if who == "DoNothing" else oracle).receipt = {"source": "folder", "faces": learned}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        examine(asked, editor, n=4, slider_faces=0, oracle=oracle)
+    texts = [str(w.message) for w in told if w.category is ExamWarning]
+    assert len(texts) == met
+    assert not met or (texts[0].startswith(f"{who} was trained on {learned}") and asked.name in texts[0])
 
 
 def test_an_editor_of_photographs_is_out_of_place_among_drawn_people(small_exam, knowing):

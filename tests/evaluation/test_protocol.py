@@ -219,6 +219,10 @@ def test_unknown_and_unedited_attributes_are_named(small_exam, knowing):
         examine(editor, small_exam, knowing)
     with pytest.raises(ValueError, match="no method edit"):
         examine(object(), small_exam, knowing)
+    with pytest.raises(
+        ValueError, match=r"Plain is a class: give an instance, not the class, such as Plain\("
+    ):
+        examine(Plain, small_exam, knowing)
     with pytest.raises(ValueError, match="64 pixels"):
         examine(DoNothing(["Bangs"], 32), Exam(4, size=64), knowing)
 

@@ -191,6 +191,16 @@ def test_no_such_file(tmp_path):
         load_editor("attgan", path=tmp_path / "nothing.safetensors")
 
 
+def test_a_run_folder_is_no_weight_file(tmp_path):
+    with pytest.raises(WeightsError, match=rf"{tmp_path} is a folder: name the \.safetensors file in it"):
+        load_editor("attgan", path=tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(
+        WeightsError, match=r"is the run folder .*`fedit export .*--to .*`fedit evaluate .*scores it"
+    ):
+        load_editor("attgan", path=tmp_path)
+
+
 def test_damaged_file(file):
     content = file.read_bytes()
     for damaged in (content[: len(content) // 2], content[:-1] + bytes([content[-1] ^ 1]), b""):
@@ -225,6 +235,30 @@ def test_a_receipt_that_is_not_json(file):
     file.with_suffix(".json").write_text("not a receipt")
     with pytest.raises(WeightsError):
         load_editor("attgan", path=file)
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ([], r"attgan\.json is not a receipt \(it holds a list"),
+        ({}, r"attgan\.json is not a receipt \(it lacks 'sha256'"),
+        ({"paper": ["x"]}, r"attgan\.json is not a receipt as .*'paper' is \['x'\], no name.*fedit export"),
+        ({"config": []}, r"attgan\.json is not a receipt as .*'config' is a list"),
+        ({"runs": {}}, r"attgan\.json is not a receipt as .*'runs' are \{\}, not one run an attribute"),
+        ({"runs": []}, r"attgan\.json .*'runs' are \[\]"),
+        ({"runs": {"Bald": 1}}, r"attgan\.json .*one of its 'runs' has no 'config'"),
+        ({"depth": -1}, r"attgan\.safetensors does not fit AttGAN as its receipt .*IndexError.*fedit export"),
+    ],
+)
+def test_a_receipt_that_somebody_has_edited(file, part, message):
+    receipt = json.loads(file.with_suffix(".json").read_text())
+    if "depth" in part:
+        receipt["config"] |= part
+    else:
+        receipt = receipt | part if part else part
+    file.with_suffix(".json").write_text(json.dumps(receipt))
+    with pytest.raises(WeightsError, match=message):
+        load_editor("attgan", device="cpu", path=file)
 
 
 # ------------------------------------------------------------------------------------------- the package

@@ -97,6 +97,18 @@ def test_limit_holds_for_writing_and_reading(tmp_path, networks):
         load_weights(path)
 
 
+@pytest.mark.parametrize("content", ['{"steps": 5, "command": "fedit train"}', "[]", "sha256", "7", ""])
+def test_a_file_that_is_no_receipt_keeps_its_place(tmp_path, networks, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(
+        WeightsError, match=r"run\.safetensors would get the receipt .*run\.json.*move that file"
+    ):
+        save_weights(tmp_path / "run.safetensors", networks, {"run": 1})
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"] and (
+        tmp_path / "run.json"
+    ).read_text() == content
+
+
 def test_weights_too_large_for_half_precision(tmp_path, networks):
     with torch.no_grad():
         networks["decoder"].weight[0, 0] = 1e5
