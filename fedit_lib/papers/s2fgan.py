@@ -167,8 +167,9 @@ class Encoder(nn.Module):
 
     width, widest: channels, see `widths`. folded: see `stem`. blocks: residual blocks a level before it is pooled.
     pooled: about so many numbers a level are kept, 512 being 3x3 cells of 64 channels and one of 512, as in the code.
-    layers: of the MLPs; 0: one linear map a level, and the code is their sum, normalised. (Without the norm nothing
-    holds E_s's codes, and the reversed gradient of Q wins by making them ever larger.) lr_mul: see `EqualLinear`.
+    layers: of the MLPs; 0: one linear map a level, and the code is their sum, normalised. lr_mul: see `EqualLinear`.
+    normed: False leaves that sum as it is, which W reads sooner. Then nothing holds E_s's codes, and where the weight
+    `domain` is not small the reversed gradient of Q wins by making them ever larger.
     """
 
     def __init__(
@@ -183,8 +184,10 @@ class Encoder(nn.Module):
         layers: int = 4,
         lr_mul: float = 0.01,
         folded: bool = False,
+        normed: bool = True,
     ) -> None:
         super().__init__()
+        self.normed = normed
         channels = widths(width, size, widest)[folded:]
         self.stem = stem(channels_in, channels[0], folded)
         self.levels = nn.ModuleList(
@@ -209,7 +212,7 @@ class Encoder(nn.Module):
             total = total + summary(x)
             if k < len(self.halvings):
                 x = self.halvings[k](x)
-        code = pixel_norm(total)
+        code = pixel_norm(total) if self.normed else total
         return code if self.refine is None else self.refine(code)
 
 
@@ -503,14 +506,15 @@ class S2FGAN(Game):
     attributes: names, in the order of the batch's label columns. size: pixels, 4 times a power of two. variant: "dis"
     or "dec", see VARIANTS. style: length of a code. width, widest: channels of E_i and D at full size and at most;
     sketch_width: of E_s; d_width: of F. folded: E_i, E_s and F begin at half the size, see `stem`. blocks, pooled,
-    layers, lr_mul: see `Encoder`. hidden, mapping_blocks: of M in S2F-DEC. injected: noise in the decoder.
+    layers, lr_mul, normed: see `Encoder`. hidden, mapping_blocks: of M in S2F-DEC. injected: noise in the decoder.
     frozen_w: W never learns (the released code). semantic: False replaces L_sem by L1 between the photo and the picture
     of the sketch, of the same weight (a baseline).
     warmup: the part of the training in which F, moving twice a round, only learns to see attributes of photos, and the
-    others to redraw photos, to read them and to take sketches for them: nothing is edited, nobody is judged. reach:
-    edits after it are U(-reach, reach), from 0 to all of it in the part `ramp`; single: the part of them that asks for
-    one attribute only, see `intensities`. sketch_last: the part of the training after which E_s and Q go on alone,
-    eight moves a round, and all others stay as their averages are (1: never).
+    others to redraw photos, to read them and to take sketches for them: nothing is edited, nobody is judged.
+    sketch_waits: E_s and Q sit that part out. reach: edits after it are U(-reach, reach), from 0 to all of it in the
+    part `ramp`; fade: the part in which F's opinion, adv and cls, grows from nothing to its weight; single: the part of
+    the edits that asks for one attribute only, see `intensities`. sketch_last: the part of the training after which E_s
+    and Q go on alone, eight moves a round, and all others stay as their averages are (1: never).
     step: the intensity that the editor takes for "absent to present"; u goes from -1 to 1, so 2 by definition.
     lr: learning rate; critic_lr: that of F, or None for the same; beta1: Adam's memory of earlier gradients;
     lr_drop: the part of the training after which the rates fall to a tenth (1: never).
@@ -542,6 +546,7 @@ class S2FGAN(Game):
         pooled: int = 512,
         layers: int = 4,
         lr_mul: float = 0.01,
+        normed: bool = True,
         hidden: int = 64,
         mapping_blocks: int = 4,
         injected: bool = True,
@@ -550,6 +555,8 @@ class S2FGAN(Game):
         reach: float = 4.0,
         warmup: float = 0.0,
         ramp: float = 0.0,
+        fade: float = 0.0,
+        sketch_waits: bool = False,
         sketch_last: float = 1.0,
         single: float = 0.0,
         step: float = 2.0,
@@ -601,16 +608,21 @@ class S2FGAN(Game):
             raise ValueError("noise is for what F's classifier is shown: it needs a weight cls above 0")
         if warmup and not cls:
             raise ValueError("in the warm-up F learns nothing but to classify: it needs a weight cls above 0")
-        check_range(0, 1, warmup=warmup, ramp=ramp, single=single, sketch_last=sketch_last, lr_drop=lr_drop)
+        check_range(
+            0, 1, warmup=warmup, ramp=ramp, fade=fade, single=single, sketch_last=sketch_last, lr_drop=lr_drop
+        )
+        if not normed and layers:
+            raise ValueError(f"normed=False is for levels read by linear maps, layers=0; layers is {layers}")
         if r1_every < 1:
             raise ValueError(f"r1_every is {r1_every}; it must be at least 1")
         self._config = {
             "attributes": list(attributes), "size": size, "variant": variant, "style": style, "width": width,
             "widest": widest, "sketch_width": sketch_width, "d_width": d_width, "folded": folded, "blocks": blocks,
-            "pooled": pooled, "layers": layers, "lr_mul": lr_mul, "hidden": hidden, "mapping_blocks": mapping_blocks,
-            "injected": injected, "frozen_w": frozen_w, "semantic": semantic, "reach": reach, "warmup": warmup,
-            "ramp": ramp, "sketch_last": sketch_last,
-            "single": single, "step": step, "lr": lr, "critic_lr": critic_lr, "beta1": beta1,
+            "pooled": pooled, "layers": layers, "lr_mul": lr_mul, "normed": normed, "hidden": hidden,
+            "mapping_blocks": mapping_blocks, "injected": injected, "frozen_w": frozen_w, "semantic": semantic,
+            "reach": reach, "warmup": warmup,
+            "ramp": ramp, "fade": fade, "sketch_waits": sketch_waits, "sketch_last": sketch_last, "single": single,
+            "step": step, "lr": lr, "critic_lr": critic_lr, "beta1": beta1,
             "lr_drop": lr_drop, **weights, "read": read, "cls": cls, "noise": noise, "r1": r1, "r1_every": r1_every,
             "ema_decay": ema_decay,
         }  # fmt: skip
@@ -622,6 +634,7 @@ class S2FGAN(Game):
             warmup,
             ramp,
         )
+        self.fade, self.sketch_waits = fade, sketch_waits
         self.single, self.read, self.cls, self.noise = single, read, cls, noise
         self.r1, self.r1_every = r1, r1_every
         self.lr, self.critic_lr = lr, lr if critic_lr is None else critic_lr
@@ -709,24 +722,16 @@ class S2FGAN(Game):
                 **self._reading(r_sketch, u),
             }
         a = self._intensities(labels)
-        r, r_sketch = self.photo_encoder(images), self.sketch_encoder(sketches)
+        r = self.photo_encoder(images)
         edited = self.mapping(r[half:], a[half:])
         # One pass: every face as it is, and the second half edited; of the first half M(r, 0) = r is asked.
         pictures = self.decoder(r if self.warming else torch.cat([r, edited]))
         again = pictures[: len(images)]
-        terms = {
-            "rec": w["rec"] * F.l1_loss(again.float(), images),
-            "domain": w["domain"] * domain_loss(self.judge, r, r_sketch),
-            **self._reading(r_sketch, u),
-        }
+        terms = {"rec": w["rec"] * F.l1_loss(again.float(), images)}
         if w["percept"]:
             with torch.no_grad():
                 real = self.look(images)
             terms["percept"] = w["percept"] * perceptual_loss(self.look(again), real)
-        if self.semantic:
-            terms["sem"] = w["sem"] * semantic_loss(r, r_sketch)
-        else:
-            terms["sem"] = w["sem"] * F.l1_loss(self.decoder(r_sketch).float(), images)
         if self.variant == "dis":
             terms["attribute"] = w["attribute"] * attribute_loss(self.mapping.read(r), u)
             terms["ortho"] = w["ortho"] * orthogonality_loss(self.mapping.w)
@@ -734,13 +739,22 @@ class S2FGAN(Game):
             terms["attribute"] = w["attribute"] * attribute_loss(self.mapping.read(r.detach()), u)
             terms["edit"] = w["edit"] * edit_loss(self.mapping, r, a)
             terms["inverse"] = w["inverse"] * inverse_edit_loss(self.mapping, r, a)
-            mapped = torch.cat([r[:half], edited]), self.mapping(r_sketch, a)
-            terms["domain"] = terms["domain"] + w["domain"] * domain_loss(self.judge, *mapped)
+        if not (self.warming and self.sketch_waits):
+            r_sketch = self.sketch_encoder(sketches)
+            terms |= self._reading(r_sketch, u)
+            terms["domain"] = w["domain"] * domain_loss(self.judge, r, r_sketch)
+            if self.variant == "dec":
+                mapped = torch.cat([r[:half], edited]), self.mapping(r_sketch, a)
+                terms["domain"] = terms["domain"] + w["domain"] * domain_loss(self.judge, *mapped)
+            if self.semantic:
+                terms["sem"] = w["sem"] * semantic_loss(r, r_sketch)
+            else:
+                terms["sem"] = w["sem"] * F.l1_loss(self.decoder(r_sketch).float(), images)
         if not self.warming:
             shown = torch.cat([again[:half], pictures[len(images) :]])
-            terms["adv"] = generator_loss(self.discriminator.score(shown).float(), "dcgan")
+            terms["adv"] = self.fade_now * generator_loss(self.discriminator.score(shown).float(), "dcgan")
             if self.cls:
-                terms["cls"] = self.cls * _bce(self._classify(shown), (u + a >= 0).float())
+                terms["cls"] = self.fade_now * self.cls * _bce(self._classify(shown), (u + a >= 0).float())
         with torch.no_grad():
             terms["_off"] = off_diagonal(self.mapping.w)
             terms["_reads"] = ((self.mapping.read(r) > 0) == (u > 0)).float().mean()
@@ -776,7 +790,7 @@ class S2FGAN(Game):
     # -- the schedule
 
     def set_progress(self, progress: float) -> None:
-        """Who plays now, and how far edits reach: 0 until `warmup`, then linearly to `reach` in the part `ramp`."""
+        """Who plays now, how far edits reach, how much F's opinion weighs: 0 until `warmup`, then linearly to all."""
         ends = self._ends(progress)
         if not ends:
             self.stands.fill_(False)
@@ -790,6 +804,7 @@ class S2FGAN(Game):
         self.reach_now = (
             0.0 if self.warming else self.reach * (min(since / self.ramp, 1.0) if self.ramp else 1.0)
         )
+        self.fade_now = min(since / self.fade, 1.0) if self.fade else 1.0
 
     def _ends(self, progress: float) -> bool:
         """Whether E_s goes on alone at this progress. Without L_sem it has nothing to learn from alone."""
@@ -835,6 +850,7 @@ def build_networks(config: Mapping[str, Any]) -> dict[str, nn.Module]:
     """Fresh E_i, E_s, M and D of a game's config, by the names of `inference_networks`."""
     size, style, widest = config["size"], config["style"], config["widest"]
     encoder = {key: config[key] for key in ("blocks", "pooled", "layers", "lr_mul", "folded")}
+    encoder["normed"] = config.get("normed", True)  # weights that were trained before there was a choice
     n, frozen = len(config["attributes"]), config["frozen_w"]
     if config["variant"] == "dis":
         mapping: AttributeMapping = OrthogonalMapping(n, style, frozen)

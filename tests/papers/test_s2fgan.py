@@ -187,6 +187,11 @@ def test_any_power_of_two_from_eight(power, folded, blocks, n):
             for name in ("width", "widest", "sketch_width", "d_width", "pooled")
         ),
         ({"layers": -1}, "layers is -1; it must be 0 or more"),
+        (
+            {"layers": 2, "normed": False},
+            "normed=False is for levels read by linear maps, layers=0; layers is 2",
+        ),
+        ({"fade": 1.5}, "fade is 1.5"),
         ({"r1_every": 0}, "at least 1"),
     ],
 )
@@ -217,6 +222,7 @@ def test_the_encoder_pools_before_every_halving_and_at_the_end():
 
 def test_without_layers_a_code_is_the_normalised_sum_of_linear_maps():
     """Its length is held, whatever E_s would gain by larger codes."""
+    torch.manual_seed(0)
     encoder = Encoder(3, 16, style=8, width=2, widest=4, pooled=8, layers=0)
     x, maps = torch.rand(2, 3, 16, 16), []
     for summary in encoder.summaries:
@@ -224,6 +230,10 @@ def test_without_layers_a_code_is_the_normalised_sum_of_linear_maps():
     code = encoder(x)
     assert len(maps) == 3 and torch.allclose(code, pixel_norm(sum(maps)), atol=1e-6)
     assert torch.allclose(code.square().mean(1), torch.ones(2), atol=1e-3)
+    free = Encoder(3, 16, style=8, width=2, widest=4, pooled=8, layers=0, normed=False)
+    free.load_state_dict(encoder.state_dict())
+    assert torch.allclose(pixel_norm(free(x)), code, atol=1e-4)
+    assert not torch.allclose(free(x), code, atol=1e-2)
     for summary in encoder.summaries:  # no leaky ReLU, no bias yet: odd in what comes in
         cells = torch.randn(2, *summary[2][0].weight.shape[1:])
         assert torch.allclose(summary[2](-cells), -summary[2](cells), atol=1e-6)
@@ -724,6 +734,39 @@ def test_until_the_warm_up_ends_nothing_is_edited_and_nobody_judged(variant):
     assert game.turns == ("discriminator", "generator") and game.reach_now == pytest.approx(game.reach / 2)
     assert "adv" in game.discriminator_loss(batch) and {"adv", "cls"} <= set(game.generator_loss(batch))
     assert [player.lr for player in game.players()] == [5e-3, 2e-3]
+
+
+def test_the_opinion_of_f_fades_in():
+    """What F says weighs nothing when the warm-up ends, all of it after the part `fade`; the rest is the same."""
+    game, batch = small(warmup=0.5, fade=0.2, injected=False), faces()
+    terms = {}
+    for progress in (0.5, 0.6, 0.71, 0.79):
+        game.set_progress(progress)
+        game.reach_now = 0.0  # the same edits
+        torch.manual_seed(0)
+        terms[progress] = {k: float(v.detach()) for k, v in game.generator_loss(batch).items()}
+    for name in ("adv", "cls"):
+        whole = terms[0.71][name]
+        assert whole > 0.05 and terms[0.79][name] == whole
+        assert [terms[p][name] for p in (0.5, 0.6)] == pytest.approx([0, whole / 2], abs=1e-6)
+    assert terms[0.5]["rec"] == pytest.approx(terms[0.79]["rec"])
+
+
+@pytest.mark.parametrize("variant", ["dis", "dec"])
+def test_sketches_may_sit_the_warm_up_out(variant):
+    game, batch = small(variant, warmup=0.5, sketch_waits=True, read=1.0), faces()
+    of_sketches = {"sem", "domain", "read", "_sketch_reads"}
+    game.set_progress(0.49)
+    terms = game.generator_loss(batch)
+    assert not of_sketches & set(terms) and {"rec", "percept", "attribute", "_reads"} <= set(terms)
+    sum(v for k, v in terms.items() if not k.startswith("_")).backward()
+    assert all(p.grad is None for n in (game.sketch_encoder, game.judge) for p in n.parameters())
+    game.set_progress(0.5)
+    assert of_sketches <= set(game.generator_loss(batch))
+    before = small(variant, warmup=1.0, sketch_waits=True, percept=0.0, ema_decay=0.9)
+    start = copy.deepcopy(before.sketch_encoder.state_dict())
+    play(before, 2)
+    assert all(torch.equal(v, start[k]) for k, v in before.sketch_encoder.state_dict().items())
 
 
 def test_at_the_end_the_sketches_encoder_goes_on_alone():
