@@ -132,7 +132,7 @@ def test_course_size_fits_into_what_ships():
         paper, games = s2fgan.build("paper"), [s2fgan.build("laptop", variant=v) for v in s2fgan.VARIANTS]
     changed = {k for k, v in games[0].config().items() if v != paper.config()[k]}
     sizes = {"size", "style", "width", "widest", "sketch_width", "d_width", "folded", "blocks", "pooled", "layers",
-             "hidden", "mapping_blocks"}  # fmt: skip
+             "normed", "hidden", "mapping_blocks"}  # fmt: skip
     schedule = {
         "lr_mul",
         "lr",
@@ -142,11 +142,13 @@ def test_course_size_fits_into_what_ships():
         "sketch_last",
         "reach",
         "ramp",
+        "fade",
+        "sketch_waits",
         "single",
         "lr_drop",
         "ema_decay",
     }
-    assert changed <= sizes | schedule | {"rec", "percept", "attribute", "read", "cls", "noise"}
+    assert changed <= sizes | schedule | {"domain", "rec", "percept", "attribute", "read", "cls", "noise"}
     for game in games:  # fp16, bytes
         assert 2 * count_parameters(*game.inference_networks().values()) < 8_000_000
 
@@ -723,7 +725,7 @@ def test_schedule():
 
 @pytest.mark.parametrize("variant", ["dis", "dec"])
 def test_until_the_warm_up_ends_nothing_is_edited_and_nobody_judged(variant):
-    game, batch = small(variant, warmup=0.5, ramp=0.2, critic_lr=5e-3), faces()
+    game, batch = small(variant, warmup=0.5, ramp=0.2, critic_lr=5e-3, sketch_waits=False), faces()
     game.set_progress(0.49)
     assert game.turns == ("discriminator", "discriminator", "generator") and game.reach_now == 0
     assert set(game.discriminator_loss(batch)) == {"cls"}

@@ -8,7 +8,6 @@ unseen generated images, and the PSNR (dB) of G(E_z(x), y) on those and on held-
 from __future__ import annotations
 
 import sys
-from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -16,29 +15,25 @@ from torch import Tensor
 
 from fedit_lib.data import procedural
 from fedit_lib.data.files import write_table
+from fedit_lib.evaluation.metrics import psnr
+from fedit_lib.faces import to_uint8
 from fedit_lib.papers import icgan, load_editor
 from fedit_lib.papers.icgan import Encoder, Generator, generated_set, label_code, z_loss
+from fedit_lib.training.game import EMA
 
-SEEDS, BATCH, PEOPLE, HELD_OUT, EMA = (0, 1), 32, 8000, 500, 0.998
+SEEDS, BATCH, PEOPLE, HELD_OUT, DECAY = (0, 1), 32, 8000, 500, 0.998
 LOOKS = (250, 500, 1000, 2000, 4000, 8000)
-
-
-def psnr(made: Tensor, images: Tensor) -> float:
-    """Mean over the images of 20 log10(2 / RMSE), dB."""
-    return float((10 * torch.log10(4 / (made - images).square().flatten(1).mean(1))).mean())
 
 
 @torch.no_grad()
 def look(
     encoder: Encoder, generator: Generator, unseen: icgan.GeneratedSet, images: Tensor, y: Tensor
 ) -> dict[str, float]:
-    """The average's score: z and picture of unseen generated images, pictures of held-out people."""
+    """z and picture of unseen generated images, pictures of held-out people."""
     z, z_real = encoder(unseen.images), encoder(images)
-    return {
-        "z_loss": z_loss(unseen.z, z).item(),
-        "psnr_generated": psnr(generator(z, unseen.y), unseen.images),
-        "psnr_real": psnr(generator(z_real, y), images),
-    }
+    pairs = {"generated": (generator(z, unseen.y), unseen.images), "real": (generator(z_real, y), images)}
+    scores = {f"psnr_{name}": float(psnr(*map(to_uint8, pair)).mean()) for name, pair in pairs.items()}
+    return {"z_loss": z_loss(unseen.z, z).item(), **scores}
 
 
 def main(rounds: int = LOOKS[-1]) -> None:
@@ -53,7 +48,7 @@ def main(rounds: int = LOOKS[-1]) -> None:
         torch.manual_seed(seed)
         encoder = Encoder(config["z_dim"], editor.size, config["e_width"], config["z_hidden"])
         encoder.to(memory_format=torch.channels_last)
-        average = deepcopy(encoder).eval().requires_grad_(False)
+        average = EMA({"e_z": encoder}, DECAY)
         optimiser = torch.optim.Adam(encoder.parameters(), lr=1e-3, betas=(0.5, 0.999))
         for done in range(1, rounds + 1):
             z = torch.randn(BATCH, config["z_dim"])
@@ -64,14 +59,10 @@ def main(rounds: int = LOOKS[-1]) -> None:
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            decay = min(EMA, done / (done + 10))
-            with torch.no_grad():
-                for kept, now in zip(
-                    average.state_dict().values(), encoder.state_dict().values(), strict=True
-                ):
-                    kept.lerp_(now, 1 - decay) if kept.is_floating_point() else kept.copy_(now)
+            average.update()
             if done in LOOKS:
-                scores = look(average, generator, unseen, images, label_code(truth))
+                with average.applied(), icgan.in_eval_mode(encoder):
+                    scores = look(encoder, generator, unseen, images, label_code(truth))
                 rows.append({"seed": seed, "rounds": done} | {k: round(v, 3) for k, v in scores.items()})
                 print(rows[-1], flush=True)
                 write_table(Path(__file__).with_name("encoder_longer.csv"), rows)

@@ -44,6 +44,7 @@ HERE = Path(__file__).parent
 NAMES = ("Eyeglasses", "Bangs", "No_Beard", "Male", "Chubby", "Pale_Skin")
 SIZE, FACES, ROUNDS, PEOPLE, BATCH, SLIDERS = 32, 2000, 1000, 100, 16, 40
 GAME = {"style": 64, "width": 16, "widest": 48, "sketch_width": 8, "d_width": 16, "pooled": 192}
+GAME |= {"layers": 2, "normed": True, "warmup": 0.2, "ramp": 0.1, "fade": 0.0, "sketch_waits": False}
 GAME |= {
     "hidden": 8,
     "mapping_blocks": 2,
@@ -52,10 +53,11 @@ GAME |= {
     "sketch_last": 1.0,
     "read": 0.0,
 }
+DIS = {"domain": 0.1, "rec": 15.0, "percept": 5.0, "attribute": 10.0, "ortho": 1.0}
 RUNS: dict[str, dict[str, Any]] = {
-    "dis": {},
-    "dis, W frozen": {"frozen_w": True},
-    "dis, pixels for L_sem": {"semantic": False},
+    "dis": DIS,
+    "dis, W frozen": {**DIS, "frozen_w": True},
+    "dis, pixels for L_sem": {**DIS, "semantic": False},
     "dec": {"variant": "dec"},
     "dec, W frozen": {"variant": "dec", "frozen_w": True},
 }

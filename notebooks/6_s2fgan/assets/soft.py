@@ -1,8 +1,8 @@
 """Encoder and decoder alone, without the game: how well can they redraw? python soft.py [ROUNDS]
 
 E_i and D of the course's size learn from L_rec and L_percept only; nobody judges, nothing is edited. The settings
-differ in how E_i reads its levels: by MLPs whose sum is normalised and refined (the course's, `layers=2`, as in the
-paper), or by one linear map a level and no more (`layers=0`). Two seeds of each.
+differ in how E_i reads its levels: by MLPs whose sum is normalised and refined (`layers=2`, as in the paper), or by
+one linear map a level, summed and normalised (`layers=0`). Two seeds of each.
 
 Writes soft.csv beside this file: setting, seed, rounds so far, and the PSNR (dB) of 200 people's redrawn photos (of
 the "valid" split), by the running average.
@@ -11,7 +11,6 @@ the "valid" split), by the running average.
 from __future__ import annotations
 
 import sys
-from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -19,9 +18,13 @@ import torch.nn.functional as F
 
 from fedit_lib.data import procedural
 from fedit_lib.data.files import write_table
+from fedit_lib.evaluation.metrics import psnr
+from fedit_lib.faces import to_uint8
 from fedit_lib.papers import s2fgan
+from fedit_lib.training.game import EMA
 
-SETTINGS = {"MLPs": {}, "linear maps": {"layers": 0}}
+SETTINGS = {"MLPs": {"layers": 2}, "linear maps": {"layers": 0}}
+SHARED = {"pooled": 384, "normed": True, "rec": 15.0, "percept": 5.0}
 SEEDS, ROUNDS, FACES, HELD_OUT, BATCH, LOOKS = (0, 1), 600, 8000, 200, 16, 6
 
 
@@ -32,9 +35,9 @@ def main(rounds: int = ROUNDS) -> None:
     for seed in SEEDS:
         for setting, options in SETTINGS.items():
             torch.manual_seed(seed)
-            game = s2fgan.build("laptop", ("Smiling",), **options)
+            game = s2fgan.build("laptop", ("Smiling",), **SHARED, **options)
             networks = torch.nn.Sequential(game.photo_encoder, game.decoder)
-            average = deepcopy(networks).eval().requires_grad_(False)
+            average = EMA({"both": networks}, game.ema_decay)
             optimiser = torch.optim.Adam(networks.parameters(), lr=game.lr, betas=(game.beta1, 0.99))
             random = torch.Generator().manual_seed(seed)
             for done in range(1, rounds + 1):
@@ -47,15 +50,13 @@ def main(rounds: int = ROUNDS) -> None:
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                decay = min(game.ema_decay, done / (done + 10))
-                with torch.no_grad():
-                    for kept, now in zip(average.parameters(), networks.parameters(), strict=True):
-                        kept.lerp_(now, 1 - decay)
+                average.update()
                 if done % (rounds // LOOKS) == 0:
-                    with torch.no_grad():
-                        error = (average(images).clamp(-1, 1) - images).square().flatten(1).mean(1)
-                    psnr = float((10 * torch.log10(4 / error)).mean())
-                    rows.append({"setting": setting, "seed": seed, "rounds": done, "psnr": round(psnr, 3)})
+                    networks.eval()  # without the decoder's noise
+                    with average.applied(), torch.no_grad():
+                        redrawn = float(psnr(to_uint8(networks(images)), to_uint8(images)).mean())
+                    networks.train()
+                    rows.append({"setting": setting, "seed": seed, "rounds": done, "psnr": round(redrawn, 3)})
                     print(rows[-1], flush=True)
                     write_table(Path(__file__).with_name("soft.csv"), rows)
 
