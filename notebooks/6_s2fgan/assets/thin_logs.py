@@ -1,6 +1,8 @@
-"""Thin the logs of the two long runs to what a figure needs: python thin_logs.py DIS_RUN DEC_RUN [ROWS]
+"""Thin the logs of the long runs to what a figure needs: python thin_logs.py WARMUP DIS WHOLE DEC [ROWS]
 
-Writes dis_log.csv and dec_log.csv beside this file, as AttGAN's thin_log.py thins: neighbouring rows are averaged.
+Four runs. S2F-DIS was trained in two, the second from where the first, its warm-up, ended; its log is both, counted on.
+In WHOLE the same warm-up went on with F's opinion at its whole weight (it was stopped, and does not ship). Writes
+dis_log.csv, whole_log.csv and dec_log.csv beside this file, as AttGAN's thin_log.py thins: neighbouring rows are averaged.
 """
 
 from __future__ import annotations
@@ -14,15 +16,24 @@ from fedit_lib.training import History
 HERE = Path(__file__).parent
 
 
-def main(dis: str, dec: str, rows: str = "120") -> None:
+def joined(first: History, second: History) -> History:
+    """One log of both: the second's steps and seconds go on from the first's last."""
+    steps, seconds = first.rows[-1]["step"], first.rows[-1]["seconds"]
+    later = [row | {"step": row["step"] + steps, "seconds": row["seconds"] + seconds} for row in second.rows]
+    return History([*first.rows, *later], first.seconds + second.seconds)
+
+
+def main(warmup: str, dis: str, whole: str, dec: str, rows: str = "120") -> None:
     thin = runpy.run_path(str(HERE.parents[1] / "3_attgan" / "assets" / "thin_log.py"))["thin"]
-    for variant, run in (("dis", dis), ("dec", dec)):
-        log = thin(History.read(run), int(rows))
-        log.write(HERE / f"{variant}_log.csv")
-        print(f"wrote {variant}_log.csv: {len(log.rows)} rows, to step {log.steps[-1]}")
+    logs = {"dis": joined(History.read(warmup), History.read(dis))}
+    logs |= {"whole": History.read(whole), "dec": History.read(dec)}
+    for name, log in logs.items():
+        log = thin(log, int(rows))
+        log.write(HERE / f"{name}_log.csv")
+        print(f"wrote {name}_log.csv: {len(log.rows)} rows, to step {log.steps[-1]}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (3, 4):
+    if len(sys.argv) not in (5, 6):
         sys.exit(__doc__)
     main(*sys.argv[1:])
