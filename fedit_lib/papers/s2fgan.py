@@ -110,7 +110,7 @@ ATTRIBUTES = (
     "Smiling", "Male", "No_Beard", "Eyeglasses", "Young", "Bangs", "Narrow_Eyes", "Pale_Skin", "Big_Lips",
     "Big_Nose", "Mustache", "Chubby",
 )  # fmt: skip
-KEEP_BEST: str | None = None  # keep the last average: early ones rebuild well, and their sliders do little
+KEEP_BEST: str | None = None  # keep the last average: earlier ones redraw better and obey less
 VARIANTS = {"dis": "S2F-DIS: orthogonal directions", "dec": "S2F-DEC: a decomposing network"}
 # The released code's, by version; what a version does not have is None
 WEIGHTS = {
