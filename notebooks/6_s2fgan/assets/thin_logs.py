@@ -2,7 +2,8 @@
 
 Four runs. S2F-DIS was trained in two, the second from where the first, its warm-up, ended; its log is both, counted on.
 In WHOLE the same warm-up went on with F's opinion at its whole weight (it was stopped, and does not ship). Writes
-dis_log.csv, whole_log.csv and dec_log.csv beside this file, as AttGAN's thin_log.py thins: neighbouring rows are averaged.
+dis_log.csv, whole_log.csv and dec_log.csv beside this file, as AttGAN's thin_log.py thins: neighbouring rows are
+averaged.
 """
 
 from __future__ import annotations
