@@ -148,7 +148,16 @@ def test_course_size_fits_into_what_ships():
         "lr_drop",
         "ema_decay",
     }
-    assert changed <= sizes | schedule | {"domain", "rec", "percept", "attribute", "ortho", "read", "cls", "noise"}
+    assert changed <= sizes | schedule | {
+        "domain",
+        "rec",
+        "percept",
+        "attribute",
+        "ortho",
+        "read",
+        "cls",
+        "noise",
+    }
     for game in games:  # fp16, bytes
         assert 2 * count_parameters(*game.inference_networks().values()) < 8_000_000
 
