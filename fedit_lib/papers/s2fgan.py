@@ -612,7 +612,9 @@ class S2FGAN(Game):
             0, 1, warmup=warmup, ramp=ramp, fade=fade, single=single, sketch_last=sketch_last, lr_drop=lr_drop
         )
         if not normed and layers:
-            raise ValueError(f"normed=False is for levels read by linear maps, layers=0; layers is {layers}")
+            raise ValueError(
+                f"normed=False is for levels read by linear maps, layers=0; layers is {layers}: take normed=True"
+            )
         if r1_every < 1:
             raise ValueError(f"r1_every is {r1_every}; it must be at least 1")
         self._config = {

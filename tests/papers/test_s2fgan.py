@@ -200,7 +200,7 @@ def test_any_power_of_two_from_eight(power, folded, blocks, n):
         ({"layers": -1}, "layers is -1; it must be 0 or more"),
         (
             {"layers": 2, "normed": False},
-            "normed=False is for levels read by linear maps, layers=0; layers is 2",
+            "layers=0; layers is 2: take normed=True",
         ),
         ({"fade": 1.5}, "fade is 1.5"),
         ({"r1_every": 0}, "at least 1"),
