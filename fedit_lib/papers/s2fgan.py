@@ -622,11 +622,10 @@ class S2FGAN(Game):
             "widest": widest, "sketch_width": sketch_width, "d_width": d_width, "folded": folded, "blocks": blocks,
             "pooled": pooled, "layers": layers, "lr_mul": lr_mul, "normed": normed, "hidden": hidden,
             "mapping_blocks": mapping_blocks, "injected": injected, "frozen_w": frozen_w, "semantic": semantic,
-            "reach": reach, "warmup": warmup,
-            "ramp": ramp, "fade": fade, "sketch_waits": sketch_waits, "sketch_last": sketch_last, "single": single,
-            "step": step, "lr": lr, "critic_lr": critic_lr, "beta1": beta1,
-            "lr_drop": lr_drop, **weights, "read": read, "cls": cls, "noise": noise, "r1": r1, "r1_every": r1_every,
-            "ema_decay": ema_decay,
+            "reach": reach, "warmup": warmup, "ramp": ramp, "fade": fade, "sketch_waits": sketch_waits,
+            "sketch_last": sketch_last, "single": single, "step": step, "lr": lr, "critic_lr": critic_lr,
+            "beta1": beta1, "lr_drop": lr_drop, **weights, "read": read, "cls": cls, "noise": noise, "r1": r1,
+            "r1_every": r1_every, "ema_decay": ema_decay,
         }  # fmt: skip
         self.attributes, self.size, self.variant, self.weights = attributes, size, variant, weights
         self.frozen_w, self.semantic, self.reach, self.warmup, self.ramp = (
@@ -803,10 +802,8 @@ class S2FGAN(Game):
         if self.ending:
             self.turns = ("generator",) * 8
         since = max(progress - self.warmup, 0.0)
-        self.reach_now = (
-            0.0 if self.warming else self.reach * (min(since / self.ramp, 1.0) if self.ramp else 1.0)
-        )
-        self.fade_now = min(since / self.fade, 1.0) if self.fade else 1.0
+        grown, self.fade_now = (min(since / part, 1.0) if part else 1.0 for part in (self.ramp, self.fade))
+        self.reach_now = 0.0 if self.warming else self.reach * grown
 
     def _ends(self, progress: float) -> bool:
         """Whether E_s goes on alone at this progress. Without L_sem it has nothing to learn from alone."""
