@@ -54,12 +54,13 @@ GAME |= {
     "read": 0.0,
 }
 DIS = {"domain": 0.1, "rec": 15.0, "percept": 5.0, "attribute": 10.0, "ortho": 1.0}
+DEC = {"variant": "dec", "rec": 15.0, "percept": 5.0, "attribute": 0.1, "edit": 3.0, "inverse": 3.0}
 RUNS: dict[str, dict[str, Any]] = {
     "dis": DIS,
     "dis, W frozen": {**DIS, "frozen_w": True},
     "dis, pixels for L_sem": {**DIS, "semantic": False},
-    "dec": {"variant": "dec"},
-    "dec, W frozen": {"variant": "dec", "frozen_w": True},
+    "dec": DEC,
+    "dec, W frozen": {**DEC, "frozen_w": True},
 }
 PLANES = ("dis", "dis, W frozen", "dec, W frozen")  # get other directions afterwards, too
 MEASURES = {"photo": ("accuracy", "preservation", "slider_rank", "reconstruction_psnr", "fid")}
