@@ -1,9 +1,9 @@
-"""Thin the logs of the long runs to what a figure needs: python thin_logs.py WARMUP DIS WHOLE DEC [ROWS]
+"""Thin the logs of the long runs to what a figure needs: python thin_logs.py WARMUP DIS DEC [ROWS]
 
-Four runs. S2F-DIS was trained in two, the second from where the first, its warm-up, ended; its log is both, counted on.
-In WHOLE the same warm-up went on with F's opinion at its whole weight (it was stopped, and does not ship). Writes
-dis_log.csv, whole_log.csv and dec_log.csv beside this file, as AttGAN's thin_log.py thins: neighbouring rows are
-averaged.
+S2F-DIS was trained in two runs, the second from where the first, its warm-up, ended; its log is both, counted on.
+Writes dis_log.csv and dec_log.csv beside this file, as AttGAN's thin_log.py thins: neighbouring rows are averaged.
+early_game_log.csv and middle_log.csv are of earlier trainings of S2F-DIS, thinned in the same way: their games began
+at rounds 1,200 (of 6,000) and 4,187 (of 6,287).
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ def joined(first: History, second: History) -> History:
     return History([*first.rows, *later], first.seconds + second.seconds)
 
 
-def main(warmup: str, dis: str, whole: str, dec: str, rows: str = "120") -> None:
+def main(warmup: str, dis: str, dec: str, rows: str = "120") -> None:
     thin = runpy.run_path(str(HERE.parents[1] / "3_attgan" / "assets" / "thin_log.py"))["thin"]
-    logs = {"dis": joined(History.read(warmup), History.read(dis))}
-    logs |= {"whole": History.read(whole), "dec": History.read(dec)}
+    logs = {"dis": joined(History.read(warmup), History.read(dis)), "dec": History.read(dec)}
     for name, log in logs.items():
         log = thin(log, int(rows))
         log.write(HERE / f"{name}_log.csv")
@@ -35,6 +34,6 @@ def main(warmup: str, dis: str, whole: str, dec: str, rows: str = "120") -> None
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (5, 6):
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
     main(*sys.argv[1:])
