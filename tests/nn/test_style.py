@@ -18,6 +18,7 @@ from fedit_lib.nn import (
     ModulatedConv,
     Noise,
     StyleBlock,
+    StyleLayer,
     ToRGB,
     blur,
     critic_loss,
@@ -95,6 +96,22 @@ def test_blocks_keep_the_variance():
         assert 0.3 < out.std() < 1.5
 
 
+def test_what_a_layer_adds_is_added():
+    """Shortcuts and biases: these start at random or at zero, so that a minus in their place would go unseen."""
+    torch.manual_seed(0)
+    x, style = torch.randn(2, 4, 8, 8), torch.randn(2, 5)
+    block, rgb, layer = DownBlock(4, 6), ToRGB(4, 5), StyleLayer(4, 6, 5).eval()
+    with torch.no_grad():
+        block.second.weight.zero_()
+        assert torch.allclose(block(x), block.shortcut(x) / math.sqrt(2))
+        before = rgb(x, style)
+        rgb.bias.fill_(0.5)
+        assert torch.allclose(rgb(x, style), before + 0.5)
+        layer.conv.weight.zero_()
+        layer.bias.fill_(0.5)
+        assert torch.allclose(layer(x, style), leaky(torch.full((2, 6, 8, 8), 0.5)))
+
+
 # ------------------------------------------------------------------------------------------- resampling
 
 
@@ -155,6 +172,16 @@ def test_modulated_convolution_is_a_kernel_a_face(kernel, demodulate, up):
         assert torch.allclose(out, naive(layer, x, style), atol=1e-5)
     other = layer(x, style.roll(1, 0))
     assert not torch.allclose(out, other)  # the style matters
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_without_demodulation_the_scale_keeps_the_variance(kernel):
+    torch.manual_seed(0)
+    layer = ModulatedConv(64, 64, 3, kernel, demodulate=False)
+    with torch.no_grad():
+        layer.affine.weight.zero_()  # every style is 1
+        out = layer(torch.randn(4, 64, 16, 16), torch.zeros(4, 3))[:, :, 1:-1, 1:-1]
+    assert out.std() == pytest.approx(1, abs=0.1)
 
 
 @given(scale=st.floats(0.01, 100))

@@ -801,7 +801,16 @@ def test_at_the_end_the_sketches_encoder_goes_on_alone():
     assert all(torch.equal(v, seen[6]["photo"][k]) for k, v in seen[3]["average of photo"].items())
     assert not all(torch.equal(v, seen[3]["photo"][k]) for k, v in seen[3]["average of photo"].items())
     assert game.ema.updates == 3
-    assert set(game.generator_loss(faces())) == {"sem", "domain", "_sketch_reads"}
+    batch = faces()
+    terms = game.generator_loss(batch)
+    assert set(terms) == {"sem", "domain", "_sketch_reads"}
+    r, q = game.photo_encoder(batch.images), game.sketch_encoder(batch.sketches)
+    assert terms["sem"].item() == pytest.approx(2.5 * s2fgan.semantic_loss(r, q).item(), rel=1e-4)
+    assert terms["domain"].item() == pytest.approx(
+        0.1 * s2fgan.domain_loss(game.judge, r, q).item(), rel=1e-4
+    )
+    right = (game.mapping.read(q) > 0) == (batch.labels > 0.5)
+    assert terms["_sketch_reads"].item() == pytest.approx(right.float().mean().item())
     assert [game.lr_scale(p) for p in (0.5, 0.75)] == [1, 0.5]
     pixels = small(sketch_last=0.5, lr_drop=1.0, semantic=False)  # whose sketches' encoder needs the decoder
     pixels.set_progress(0.9)
