@@ -176,3 +176,29 @@ def test_targets_beyond_typical_strengths_mean_typical_ones():
     for strength, drawn in ((0.97, 0.9), (7.0, 0.9), (0.7, 0.7), (0.03, 0.1), (-3.0, 0.1)):
         changed = people.with_targets(["Smiling"], torch.full((4, 1), strength))
         assert changed.strengths(["Smiling"]).flatten().tolist() == pytest.approx([drawn] * 4)
+
+
+def test_people_as_in_life_have_these_shares():
+    """Of the attributes that hair and hats do not hide; and that `sample` draws them so unless told otherwise."""
+    people = faces.sample(20_000, seed=3)
+    assert torch.equal(people.labels(), faces.sample(20_000, seed=3, correlated=True).labels())
+    has = {name: column > 0.5 for name, column in zip(faces.ATTRIBUTES, people.labels().T, strict=True)}
+    everyone = torch.ones(20_000, dtype=torch.bool)
+    shares = {
+        ("Male", None): 0.45,
+        ("Young", None): 0.70,
+        ("Pale_Skin", None): 0.10,
+        ("Bushy_Eyebrows", "Male"): (0.45, 0.10),
+        ("Heavy_Makeup", "Male"): (0.01, 0.55),
+        ("Smiling", "Male"): (0.45, 0.58),
+        ("Big_Lips", "Male"): (0.15, 0.35),
+        ("Big_Nose", "Male"): (0.40, 0.12),
+        ("No_Beard", "Male"): (0.62, 0.998),
+        ("Eyeglasses", "Young"): (0.15, 0.40),
+        ("Chubby", "Young"): (0.08, 0.25),
+        ("Mouth_Slightly_Open", "Smiling"): (0.65, 0.25),
+    }
+    for (name, who), expected in shares.items():
+        crowds = [everyone] if who is None else [has[who], ~has[who]]
+        found = [has[name][crowd].float().mean().item() for crowd in crowds]
+        assert found == pytest.approx(np.atleast_1d(expected).tolist(), abs=0.02), (name, who)

@@ -157,3 +157,18 @@ def test_penalty_repeats_with_its_generator():
         ).item()
 
     assert draw(1) == draw(1) != draw(2)
+
+
+def test_without_fakes_the_slope_is_asked_beside_the_photos():
+    """DRAGAN: between a photo and a copy whose every number is larger by 0 to half a standard deviation."""
+    torch.manual_seed(0)
+    real, asked = 3 * torch.randn(64, 3, 8, 8), []
+
+    def critic(x):
+        asked.append(x.detach())
+        return x.sum((1, 2, 3))
+
+    gradient_penalty(critic, real)
+    away = (asked[0] - real) / real.std()
+    assert away.min() >= -1e-5 and away.max() == pytest.approx(0.5, abs=0.03)
+    assert away.mean() == pytest.approx(0.125, abs=0.02)  # half of the way, on average, to half of 0.5
