@@ -172,3 +172,66 @@ def test_doing_nothing_is_drawn_for_each_editor_where_it_differs(pair):
     board = leaderboard(pair, common=False)
     assert board.order == ["Strong", "Weak"]
     assert marks(board) == ([], [[15.0, 0.0], [12.0, 1.0]])
+
+
+def test_more_is_better_of_what_should_be_high_and_less_of_what_should_be_low():
+    ways = {metric: better for metric, (_, _, better) in (METRICS | EXTRA).items()}
+    assert {metric for metric, better in ways.items() if better} == {
+        *("accuracy", "accuracy_b", "preservation", "sample_accuracy", "slider_rank", "mask_ap", "mask_iou"),
+        *("counterfactual_psnr", "counterfactual_ssim", "region_psnr"),
+        *("reconstruction_psnr", "reconstruction_ssim"),
+    }
+    assert {metric for metric, better in ways.items() if better is None} == {
+        "region_psnr_of_doing_nothing",
+        "slider_reach",  # 1 is as far as the face world's own
+    }
+
+
+def test_what_a_table_says_and_leaves_out():
+    def printed(scores, **settings):
+        text = io.StringIO()
+        Console(file=text, width=80).print(scores.table(**settings))
+        return text.getvalue()
+
+    drawn = made("A", {"Bangs": 0.25})
+    rows = [line.split()[0] for line in printed(drawn, per_attribute=False).splitlines() if line.strip()]
+    assert set(METRICS) <= set(rows) and not set(EXTRA) & set(rows)  # of the others only what there is
+    assert "Bangs" not in printed(drawn, per_attribute=False) and "Bangs" in printed(drawn)
+    drawn["latent_probe"] = 0.5
+    assert "latent_probe" in printed(drawn)
+    about = drawn["about"] | {"faces": 1, "source": "folder", "set": "folder-photographs"}
+    photo = made("A", {"Bangs": 0.25}, about=about)
+    assert "FID: from 100 photographs on" in printed(photo) and "FID: from" not in printed(drawn)
+    photo["fid"] = 3.0
+    assert "FID: from" not in printed(photo)
+    assert photo.crowd == "1 photograph of folder-photographs"
+    drawn["about"]["faces"] = 1
+    assert drawn.crowd == "1 held-out person"
+
+
+def test_a_mean_over_two_shared_attributes():
+    pair = [made("A", {"Bangs": 0.5, "Male": 0.7, "Young": 0.0}), made("B", {"Bangs": 0.1, "Male": 0.3})]
+    board = leaderboard(pair, by="accuracy")
+    assert board.attributes == ("Bangs", "Male")
+    assert board.value("A", "accuracy") == pytest.approx(0.6)
+    assert board.value("B", "accuracy") == pytest.approx(0.2)
+
+
+def test_bars_are_as_long_as_what_they_show_and_cut_only_above_60_decibels():
+    true = made("Truth", {"Bangs": 1.0}, psnr=60.0, leakage=0.0)
+    board = leaderboard([true, made("A", {"Bangs": 0.0}, psnr=20.0), made("B", {"Bangs": 0.5}, psnr=16.0)])
+    figure = board.plot(metrics=["region_psnr", "accuracy", "leakage", "mask_ap"])
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title(loc="left") for axis in shown] == [
+        "region PSNR, dB (more is better)",
+        "accuracy (more is better)",
+        "leakage, grey levels (less is better)",
+        "mask AP (more is better)",
+    ]
+    assert len(figure.axes) == 6  # two rows of three
+    bars = [[bar.get_width() for bar in axis.patches] for axis in shown]
+    said = [[text.get_text() for text in axis.texts] for axis in shown]
+    assert bars == [[25.0, 20.0, 16.0], [1.0, 0.0, 0.5], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    assert said[0] == [" > 60.0", " 20.0", " 16.0"] and said[1] == [" 1.000", " 0.000", " 0.500"]
+    assert said[2] == [" 0.00", " -", " -"] and said[3] == [" -"] * 3
+    assert 3 < figure.get_figheight() < 4  # three bars a panel

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fedit_lib import faces
-from fedit_lib.evaluation import DoNothing, TrueAnswer, load_oracle, side_effects
+from fedit_lib.evaluation import DoNothing, SideEffects, TrueAnswer, load_oracle, side_effects
 
 PEOPLE = faces.sample(24, seed=faces.SEEDS["test"].start, correlated=False)
 
@@ -77,3 +77,25 @@ def test_bad_questions_are_told() -> None:
     assert math.isnan(alone.mean())
     with pytest.raises(KeyError, match="Bangs"):
         alone.of("Eyeglasses", "Bangs")
+
+
+def test_opposite_side_effects_do_not_cancel() -> None:
+    seen = ("Eyeglasses", "Bangs", "Male", "Smiling", "Young")
+    change = torch.tensor([[0.9, 0.3, -0.3, -0.4, 0.0]])
+    table = SideEffects(("Eyeglasses",), seen, change, torch.tensor([[0.9, 0.0, 0.0, 0.0, 0.0]]))
+    assert table.mean() == pytest.approx(0.25)
+    assert [name for _, name, _ in table.worst()] == ["Smiling", "Bangs", "Male"]
+
+
+def test_an_editor_without_a_size_gets_64_pixels() -> None:
+    class Sizeless:
+        attributes = ("Eyeglasses",)
+
+        def edit(self, images, labels, target):
+            assert images.shape[1:] == (3, 64, 64)
+            return images
+
+        def reconstruct(self, images, labels):
+            return images
+
+    assert side_effects(Sizeless(), PEOPLE[:4], seen=["Eyeglasses"]).change.abs().max() == 0

@@ -123,3 +123,22 @@ def test_evaluate_probes_an_editor_that_shows_its_code(small_exam, knowing, monk
     assert found.mean("latent_probe") == 0.6
     assert asked == [(editor.latent, ("Eyeglasses",), small_exam)]
     assert found.table() is not None
+
+
+def test_units_and_offset_of_a_code_do_not_matter(some, told):
+    scores = [
+        probe_accuracy(
+            lambda x, scale=scale: scale * code_of(told, (0,))(x) + 30 * (scale - 1), NAMES, some, **FEW
+        )
+        for scale in (1.0, 100.0)
+    ]
+    for name in NAMES:
+        a, b = (s["per_attribute"][name] for s in scores)
+        assert a == pytest.approx(b, abs=0.02), name
+
+
+def test_its_seed_is_0_unless_another_is_given(some, told):
+    def read(**seed):
+        return probe_accuracy(code_of(told, ()), NAMES, some, **FEW, **seed)
+
+    assert read() == read(seed=0) != read(seed=1)

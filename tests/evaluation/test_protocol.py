@@ -13,7 +13,7 @@ from fedit_lib.evaluation import METRICS, DoNothing, Exam, OracleWarning, Scores
 from fedit_lib.evaluation.exam import exam, terciles
 from fedit_lib.evaluation.metrics import PSNR_CAP
 from fedit_lib.evaluation.oracle import Oracle
-from fedit_lib.evaluation.protocol import ExamWarning
+from fedit_lib.evaluation.protocol import ExamWarning, check_answer
 
 NAMES = ("Bangs", "Eyeglasses", "Smiling", "Black_Hair", "Blond_Hair")  # those that `knowing` has learned
 
@@ -343,3 +343,50 @@ def test_an_editor_may_work_in_place(small_exam, knowing):
     for metric in set(METRICS) - {"ms_per_edit"}:
         assert scores[0][metric] == scores[1][metric], metric
     assert scores[1].mean("preservation") == 1
+
+
+def test_a_slider_is_asked_at_five_even_places(small_exam, knowing):
+    editor = Remembers(False)
+    evaluate(
+        editor, questions=small_exam, oracle=knowing, attributes=["Smiling"], slider_faces=5, progress=False
+    )
+    moved = [target[:, 1] for target in editor.asked if target.shape == (5, 2)]
+    labels, targets = moved[0::2], moved[1::2]  # of one edit: pictures, labels, target
+    assert [float(t.mean()) for t in targets[:5]] == [0.0, 0.25, 0.5, 0.75, 1.0]
+    assert all(not label.any() for label in labels[:5])  # on those who lack it
+
+
+def test_an_empty_choice_and_an_editor_without_a_size(small_exam, knowing):
+    with pytest.raises(ValueError, match="attributes is empty"):
+        examine(Plain(), small_exam, knowing, attributes=[])
+
+    class Sizeless:
+        attributes, edit, reconstruct = Plain.attributes, Plain.edit, Plain.reconstruct
+
+    with pytest.raises(ValueError, match=r"the editor takes 64$"):
+        examine(Sizeless(), small_exam, knowing)
+
+
+def test_what_rounding_puts_beyond_white_is_white():
+    images = torch.zeros(1, 3, 4, 4)
+    images[..., 0], images[..., 1] = 1.005, -1.005
+    answer = check_answer(images, images, "An editor")
+    assert answer.max() == 1 and answer.min() == -1 and torch.equal(answer[..., 2:], images[..., 2:])
+
+
+def test_of_two_ways_to_a_target_the_true_answer_is_the_shorter():
+    """A hat comes off and shows the fringe under it; a fringe asked for takes the hat off. One target, one face."""
+    crowd = faces.sample(300, seed=faces.SEEDS["test"].start, correlated=False)
+    ways = [
+        crowd.with_attribute("Wearing_Hat", faces.TYPICAL[0]),
+        crowd.with_attribute("Bangs", faces.TYPICAL[1]),
+    ]
+    touched = [(way.attributes != crowd.attributes).sum(1) for way in ways]
+    both = (ways[0].labels() == ways[1].labels()).all(1) & (touched[0] < touched[1])
+    both &= (crowd.labels(["Wearing_Hat", "Bangs"]) == torch.tensor([1.0, 0.0])).all(1)
+    who = both.nonzero()[:4, 0]
+    assert len(who) == 4
+    editor = TrueAnswer(crowd, size=32)
+    edited = editor.edit(faces.render(crowd[who], size=32), crowd[who].labels(), ways[0][who].labels())
+    assert torch.equal(edited, faces.render(ways[0][who], size=32))
+    assert not torch.equal(edited, faces.render(ways[1][who], size=32))
