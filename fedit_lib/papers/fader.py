@@ -170,9 +170,10 @@ class Fader(Game):
     width, depth, widest: channels of the first layer, number of stride-2 layers, most channels a layer has.
     hidden, dropout: of the latent discriminator. lr, lr_dis: learning rates of the auto-encoder and of the
     discriminator. lambda_e: the final weight of the discriminator; ramp: the part of the training over which it rises
-    from 0 (0: at once). dis_moves: moves of the discriminator to one of the auto-encoder. lr_drop: the part of the
-    training after which the learning rates fall to a tenth (1: never). clip: largest norm of a
-    gradient. ema_decay: decay of the running average of encoder and decoder, or None.
+    from 0 (0: at once); lambda_end: the part of it that is left at the end of the training, when it falls by the same
+    factor every round from `lr_drop` on (1: it stays). dis_moves: moves of the discriminator to one of the auto-encoder. lr_drop: the part of the training after
+    which the auto-encoder's learning rate falls to a tenth (1: never). clip: largest norm of a gradient. ema_decay:
+    decay of the running average of encoder and decoder, or None.
 
     Raises ValueError for a size, attribute list or number that cannot be.
     """
@@ -190,6 +191,7 @@ class Fader(Game):
         lr_dis: float = 2e-4,
         lambda_e: float = 1e-4,
         ramp: float = 0.32,
+        lambda_end: float = 1.0,
         dis_moves: int = 1,
         lr_drop: float = 1.0,
         clip: float = 5.0,
@@ -211,6 +213,8 @@ class Fader(Game):
         check_range(0, 1, dropout=dropout, lr_drop=lr_drop)
         if not 0 < clip < math.inf:
             raise ValueError(f"clip is {clip}; the largest norm of a gradient must be above 0")
+        if not 0 < lambda_end <= 1:
+            raise ValueError(f"lambda_end is {lambda_end}; it is a part of lambda_e, above 0 and at most 1")
         if not 0 <= ramp <= 1:
             raise ValueError(f"ramp is {ramp}; it is a part of the training, from 0 to 1")
         self._config = {
@@ -225,6 +229,7 @@ class Fader(Game):
             "lr_dis": lr_dis,
             "lambda_e": lambda_e,
             "ramp": ramp,
+            "lambda_end": lambda_end,
             "dis_moves": dis_moves,
             "lr_drop": lr_drop,
             "clip": clip,
@@ -233,7 +238,7 @@ class Fader(Game):
         n = len(attributes)
         self.attributes, self.size = attributes, size
         self.lr, self.lr_dis, self.clip, self.ema_decay = lr, lr_dis, clip, ema_decay
-        self.lambda_e, self.ramp, self.lr_drop = lambda_e, ramp, lr_drop
+        self.lambda_e, self.lambda_end, self.ramp, self.lr_drop = lambda_e, lambda_end, ramp, lr_drop
         self.lambda_now = 0.0 if ramp else lambda_e
         self.turns = ("discriminator",) * dis_moves + ("autoencoder",)
         self.encoder = Encoder(width, depth, widest)
@@ -278,8 +283,10 @@ class Fader(Game):
         }
 
     def set_progress(self, progress: float) -> None:
-        """lambda_E now: rises linearly from 0 over the first `ramp` of the training, then stays."""
+        """lambda_E now: up from 0 in a straight line, then constant (the paper); here it may fall in the end."""
         self.lambda_now = self.lambda_e * (min(progress / self.ramp, 1.0) if self.ramp else 1.0)
+        if progress > self.lr_drop:
+            self.lambda_now *= self.lambda_end ** ((progress - self.lr_drop) / (1 - self.lr_drop))
 
     def lr_scale(self, progress: float) -> float:
         """1 until `lr_drop` of the training is done, then a tenth, for the autoencoder. (The paper: always 1.)"""
@@ -328,6 +335,7 @@ LAPTOP = {
     "lr_dis": 1e-3,
     "lambda_e": 2e-2,
     "ramp": 0.1,
+    "lambda_end": 0.025,
     "dis_moves": 6,
     "lr_drop": 0.8,
     "ema_decay": 0.999,

@@ -71,7 +71,7 @@ def test_course_size_differs_only_in_widths_depth_and_schedule():
         paper, course = fader.build("paper"), fader.build("laptop")
     changed = {k for k, v in course.config().items() if v != paper.config()[k]}
     sizes = {"size", "width", "depth", "widest", "hidden"}
-    schedule = {"lr", "lr_dis", "lambda_e", "ramp", "dis_moves", "lr_drop", "ema_decay"}
+    schedule = {"lr", "lr_dis", "lambda_e", "ramp", "lambda_end", "dis_moves", "lr_drop", "ema_decay"}
     assert changed <= sizes | schedule
     assert course.ramp < 1 and course.lambda_e > paper.lambda_e  # the ramp ends inside the run
     assert course.encoder(torch.empty(1, 3, 64, 64, device="meta")).shape[-1] in (2, 4)
@@ -110,6 +110,8 @@ def test_any_power_of_two_times_two_to_the_depth(depth, power, n):
         ({"depth": -1}, "depth is -1; it must be 1 or more"),
         ({"widest": 0}, "widest is 0; it must be 1 or more"),
         ({"ramp": 1.5}, "from 0 to 1"),
+        ({"lambda_end": 0.0}, "lambda_end is 0.0; it is a part of lambda_e, above 0"),
+        ({"lambda_end": 1.5}, "lambda_end is 1.5"),
     ],
 )
 def test_options_that_cannot_be(options, message):
@@ -236,6 +238,17 @@ def test_the_ramp_is_linear_then_constant(progress, ramp):
         game = small(lambda_e=0.3, ramp=ramp)
     game.set_progress(progress)
     assert game.lambda_now == pytest.approx(0.3 * progress / ramp if progress < ramp else 0.3)
+
+
+def test_lambda_falls_by_the_same_factor_when_the_rate_has_fallen():
+    with torch.device("meta"):
+        game = small(lambda_e=0.2, ramp=0.1, lr_drop=0.8, lambda_end=0.01)
+        assert Fader(lr_drop=0.8).lambda_end == 1  # the paper's stays
+    now = []
+    for progress in (0.05, 0.1, 0.8, 0.85, 0.9, 0.95, 1.0):
+        game.set_progress(progress)
+        now.append(game.lambda_now)
+    assert now == pytest.approx([0.1, 0.2, 0.2, 0.2 * 10**-0.5, 0.02, 0.02 * 10**-0.5, 0.002])
 
 
 def test_no_ramp_and_no_lambda():
