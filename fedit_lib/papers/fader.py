@@ -169,11 +169,11 @@ class Fader(Game):
     attributes: their names, in the order of the batch's label columns. size: pixels, a power of two times 2^depth.
     width, depth, widest: channels of the first layer, number of stride-2 layers, most channels a layer has.
     hidden, dropout: of the latent discriminator. lr, lr_dis: learning rates of the auto-encoder and of the
-    discriminator. lambda_e: the final weight of the discriminator; ramp: the part of the training over which it rises
-    from 0 (0: at once); lambda_end: the part of it that is left at the end of the training, when it falls by the same
-    factor every round from `lr_drop` on (1: it stays). dis_moves: moves of the discriminator to one of the auto-encoder. lr_drop: the part of the training after
-    which the auto-encoder's learning rate falls to a tenth (1: never). clip: largest norm of a gradient. ema_decay:
-    decay of the running average of encoder and decoder, or None.
+    discriminator. lambda_e: the largest weight of the discriminator; ramp: the part of the training over which it
+    rises from 0 (0: at once); lambda_end: the part of it that is left at the end, to which it falls by the same factor
+    every round from `lr_drop` on (1: it stays). dis_moves: moves of the discriminator to one of the auto-encoder.
+    lr_drop: the part of the training after which the auto-encoder's learning rate falls to a tenth (1: never). clip:
+    largest norm of a gradient. ema_decay: decay of the running average of encoder and decoder, or None.
 
     Raises ValueError for a size, attribute list or number that cannot be.
     """

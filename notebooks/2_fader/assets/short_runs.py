@@ -32,7 +32,16 @@ HERE = Path(__file__).parent
 SIZE, FACES, ROUNDS, PEOPLE = 32, 4000, 900, 150
 LAMBDAS = (0.0, 0.002, 0.02, 0.1, 1.0)
 TIED_LAMBDA = 0.02
-GAME = {"width": 12, "depth": 3, "widest": 48, "hidden": 96, "ramp": 0.2, "dis_moves": 2, "ema_decay": 0.99}
+GAME = {
+    "width": 12,
+    "depth": 3,
+    "widest": 48,
+    "hidden": 96,
+    "ramp": 0.2,
+    "lambda_end": 1.0,
+    "dis_moves": 2,
+    "ema_decay": 0.99,
+}
 
 
 def tied(people: FaceSet, share: float = 0.95) -> FaceSet:

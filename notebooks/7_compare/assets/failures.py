@@ -54,6 +54,7 @@ FADER = {
     "widest": 48,
     "hidden": 96,
     "ramp": 0.2,
+    "lambda_end": 1.0,
     "dis_moves": 2,
     "ema_decay": 0.99,
 }
