@@ -303,6 +303,10 @@ class Fader(Game):
             network.train(network in moving)
 
     def _check(self, batch: Batch) -> Batch:
+        if len(batch.images) < 2:
+            raise ValueError(
+                "a batch of one face: batch norm compares faces, take a batch_size of 2 or more"
+            )
         return check_batch(batch, self.attributes, self.size)
 
     def inference_networks(self) -> dict[str, nn.Module]:
@@ -323,9 +327,8 @@ def _right(logits: Tensor, labels: Tensor) -> Tensor:
 # the paper's 0.0001: the paper has 1.5 million rounds in which a whisper adds up, this run some thousands. The code
 # is small and the discriminator moves six times a round because reading is slow: on the frozen 4x4x192 codes of an
 # earlier run a fresh one was 64% right after 3,200 faces and 84% after 51,000, by which time an encoder has moved on.
-# For the same reason it keeps its rate in the last part, when the autoencoder's falls to a tenth; after that lambda_E
-# can be smaller, and the pictures better: notebook 2_fader/02 has the figures. The weights that ship began at 0.06 and
-# ended at 0.0005; their receipt tells the steps. A run with 0.02 throughout is untried.
+# For the same reason it keeps its rate in the last part, when the autoencoder's falls to a tenth; there lambda_E can
+# fall as well, to a fortieth here, and the pictures are better for it: notebook 2_fader/02 has the figures.
 LAPTOP = {
     "width": 24,
     "depth": 5,

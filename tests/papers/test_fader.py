@@ -313,3 +313,9 @@ def test_players_and_schedule():
     assert dis.steady and not auto.steady
     with torch.device("meta"):
         assert Fader().lr_scale(0.999) == 1  # the paper's never falls
+
+
+def test_a_batch_of_one_face_is_refused_with_the_fix():
+    game, (x, y) = small(), faces()
+    with pytest.raises(ValueError, match="batch_size of 2 or more"):
+        game.autoencoder_loss(Batch(x[:1], y[:1]))

@@ -1,12 +1,14 @@
-"""What a fresh probe reads of the code on the way: python probes.py CHECKPOINT [CHECKPOINT ...]
+"""What a fresh probe reads of the code on the way: python probes.py RUN CHECKPOINT [CHECKPOINT ...]
 
-Writes probes.csv beside this file, a row a checkpoint of the Fader Network, as given: the round, lambda_E, the
-fresh probe's balanced accuracy (mean and an attribute each), swap accuracy by the oracle and reconstruction (PSNR in
-dB), for 300 people of the "valid" split. Averaged weights, batch statistics measured on 640 training faces.
+Writes probes.csv beside this file, a row a checkpoint of the Fader Network, as given, under the run's name; rows of
+other runs stay. The round, lambda_E there, the fresh probe's balanced accuracy (mean and an attribute each), swap
+accuracy by the oracle and reconstruction (PSNR in dB), for 300 people of the "valid" split. Averaged weights, batch
+statistics measured on 640 training faces.
 """
 
 from __future__ import annotations
 
+import csv
 import sys
 from pathlib import Path
 
@@ -43,15 +45,19 @@ def probed(checkpoint: str) -> dict[str, float]:
     error = ((editor.reconstruct(x, own) - x) / 2).square().mean((1, 2, 3))
     row = {"probe": probe["mean"], **probe["per_attribute"]}
     row |= {"swap": torch.stack(right).mean().item(), "reconstruction": float(-10 * error.log10().mean())}
-    return {"round": state["step"], "lambda_e": state["config"]["options"]["lambda_e"]} | {
+    last = state["history"]["rows"][-1]["autoencoder/_lambda"]
+    return {"round": state["step"], "lambda_e": float(f"{last:.1g}")} | {
         name: round(value, 3) for name, value in row.items()
     }
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    rows = [probed(checkpoint) for checkpoint in sys.argv[1:]]
-    write_table(Path(__file__).with_suffix(".csv"), rows)
+    run, table = sys.argv[1], Path(__file__).with_suffix(".csv")
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["run"] != run]
+    rows += [{"run": run, **probed(checkpoint)} for checkpoint in sys.argv[2:]]
+    write_table(table, rows)
     for row in rows:
         print(row)
