@@ -423,7 +423,7 @@ def inverse_edit_loss(mapping: AttributeMapping, r: Tensor, a: Tensor) -> Tensor
 
 
 def domain_loss(judge: nn.Module, r_photo: Tensor, r_sketch: Tensor) -> Tensor:
-    """BCE(Q(r_photo*), 1) + BCE(Q(r_sketch), 0). Q descends it; E_s, behind the reversal, ascends."""
+    """BCE(Q(r_photo*), 1) + BCE(Q(r_sketch), 0). Q descends it; E_s, before the reversal, ascends."""
     photo, sketch = judge(r_photo.detach()).float(), judge(r_sketch).float()
     one = F.binary_cross_entropy_with_logits(photo, torch.ones_like(photo))
     return one + F.binary_cross_entropy_with_logits(sketch, torch.zeros_like(sketch))
