@@ -20,6 +20,11 @@ class Batch(NamedTuple):
     labels: Tensor
 
 
+def _names(attributes: Sequence[str]) -> tuple[str, ...]:
+    """As a tuple; one name alone means that one, and not its letters."""
+    return (attributes,) if isinstance(attributes, str) else tuple(attributes)
+
+
 class FaceSet:
     """Pictures with attribute labels, kept as uint8 on one device.
 
@@ -36,13 +41,18 @@ class FaceSet:
     def __init__(
         self, images: Tensor, labels: Tensor, attributes: Sequence[str], name: str = "faces"
     ) -> None:
+        for what, given in (("images", images), ("labels", labels)):
+            if not isinstance(given, Tensor):
+                raise ValueError(
+                    f"{what} must be a torch tensor, not {type(given).__name__}: use torch.as_tensor"
+                )
         if images.dtype != torch.uint8:
             raise ValueError(
                 f"images must be uint8 (0 to 255), not {images.dtype}: use faces.to_uint8(images)"
             )
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] != images.shape[3]:
             raise ValueError(f"images must have shape (N, 3, S, S), not {tuple(images.shape)}")
-        attributes = tuple(attributes)
+        attributes = _names(attributes)
         if labels.shape != (len(images), len(attributes)):
             raise ValueError(
                 f"labels must have shape ({len(images)}, {len(attributes)}): a row per image, a column per attribute; "
@@ -96,6 +106,10 @@ class FaceSet:
             index = torch.as_tensor(index, device=self.device)
         images = self.images[index].float().div_(127.5).sub_(1)
         if isinstance(flip, Tensor):
+            if flip.shape != (len(images),):
+                raise ValueError(
+                    f"flip must have shape ({len(images)},), one a picture, not {tuple(flip.shape)}"
+                )
             images = torch.where(flip.to(self.device)[:, None, None, None], images.flip(-1), images)
         elif flip:
             images = images.flip(-1)
@@ -106,6 +120,8 @@ class FaceSet:
 
         ``generator`` lives on the CPU even if the faces do not, so that a checkpoint can hold its state.
         """
+        if not len(self):
+            raise ValueError(f"{self.name} has no faces to draw from")
         index = torch.randint(len(self), (batch_size,), generator=generator)
         mirrored = torch.rand(batch_size, generator=generator) < 0.5
         return self.batch(index, mirrored if flip else False)
@@ -116,6 +132,7 @@ class FaceSet:
         Raises:
             ValueError: a name this set has no labels for.
         """
+        attributes = _names(attributes)
         unknown = [name for name in attributes if name not in self.attributes]
         if unknown:
             raise ValueError(

@@ -48,8 +48,7 @@ def procedural(
     seeds = world.SEEDS[split]
     if not 0 <= seed < len(seeds):
         raise ValueError(f"seed {seed} is outside the {split} split: choose 0 to {len(seeds) - 1}")
-    names = tuple(world.ATTRIBUTES if attributes is None else attributes)
-    world.check_attributes(names)
+    names = world.check_attributes(world.ATTRIBUTES if attributes is None else attributes)
 
     people = world.sample(n, seed=seeds.start + seed, correlated=correlated, device=device)
     images = torch.empty(n, 3, size, size, dtype=torch.uint8, device=people.device)

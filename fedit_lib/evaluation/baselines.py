@@ -28,8 +28,10 @@ class DoNothing:
         self.attributes, self.size = faces.check_attributes(attributes, known), size
 
     def edit(self, images: Tensor, labels: Tensor, target: Tensor) -> Tensor:
-        """(B, 3, S, S) in [-1, 1], two times (B, n) -> the same pictures."""
-        check_images(images)
+        """(B, 3, S, S) in [-1, 1], two times (B, n) -> the same pictures. Raises ValueError for what does not fit."""
+        check_images(images, self.size)
+        check_labels(labels, self.attributes, len(images))
+        check_target(target, self.attributes, len(images))
         return images.clone()
 
     def reconstruct(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import faces
-from ..papers.editor import device_of
+from ..papers.editor import device_of, size_of
 from .oracle import Oracle, load_oracle
 from .protocol import check_answer
 
@@ -81,7 +81,7 @@ def side_effects(
     faces.check_attributes(asked, names)
     seen = tuple(oracle.attributes if seen is None else seen)
     oracle.columns(seen)
-    size, device = int(getattr(editor, "size", 64)), device_of(editor)
+    size, device = size_of(editor), device_of(editor)
     labels = people.labels(names)
 
     def read(pictures: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 Pictures are compared as uint8, the form in which a reader sees them: a float picture against a rounded one would differ
 everywhere. Every function returns one number per picture (float (B,)); what cannot be measured is NaN.
+All raise ValueError for pictures that are not uint8, a region that is not bool, and shapes that do not fit.
 """
 
 from __future__ import annotations
@@ -21,6 +22,18 @@ def _pair(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     if first.shape != second.shape or first.ndim != 4:
         raise ValueError(f"two batches (B, C, H, W) of one shape, please, not {_s(first)} and {_s(second)}")
     return first.float(), second.float()
+
+
+def _region(region: Tensor, compared: Tensor, what: str) -> Tensor:
+    """The region, if it is bool (B, H, W) and fits what it is compared with."""
+    if region.dtype != torch.bool:
+        raise ValueError(f"region must be bool, not {region.dtype}: faces.region gives one")
+    if compared.ndim != 3 or region.shape != compared.shape:
+        raise ValueError(
+            f"{what} and region must be (B, H, W) of one shape, not {_s(compared)} and {_s(region)}: "
+            f"an editor's attention (B, 1, H, W) becomes that with [:, 0]"
+        )
+    return region
 
 
 def _s(x: Tensor) -> str:
@@ -48,6 +61,7 @@ def region_psnr(images: Tensor, truth: Tensor, region: Tensor) -> Tensor:
     """PSNR over the pixels of `region`, bool (B, H, W), alone -> (B,) in dB; NaN where a region is empty."""
     images, truth = _pair(images, truth)
     squared = (images - truth).square().mean(1)
+    _region(region, squared, "pictures")
     error = (squared * region).sum((1, 2)) / region.sum((1, 2))
     return (10 * torch.log10(255.0**2 / error)).clamp_max(PSNR_CAP)
 
@@ -56,6 +70,7 @@ def leakage(images: Tensor, source: Tensor, region: Tensor) -> Tensor:
     """Mean absolute change from `source` outside `region` -> (B,), in grey levels of 255; NaN where all is region."""
     images, source = _pair(images, source)
     change = (images - source).abs().mean(1)
+    _region(region, change, "pictures")
     return (change * ~region).sum((1, 2)) / (~region).sum((1, 2))
 
 
@@ -65,6 +80,7 @@ def average_precision(attention: Tensor, region: Tensor) -> Tensor:
     AP = sum over thresholds of (R_k - R_{k-1}) P_k, equal values being one threshold: so a constant map scores the
     region's share of the picture. NaN where a region is empty.
     """
+    _region(region, attention, "attention")
     # on the CPU: Apple's GPUs have no float64
     scores, order = attention.flatten(1).cpu().sort(1, descending=True)
     hit = region.flatten(1).cpu().gather(1, order).double()
@@ -80,7 +96,7 @@ def average_precision(attention: Tensor, region: Tensor) -> Tensor:
 
 def intersection_over_union(attention: Tensor, region: Tensor, threshold: float = 0.1) -> Tensor:
     """Overlap of {attention > threshold} with `region`, both (B, H, W) -> (B,) in [0, 1]; NaN if both are empty."""
-    found = attention > threshold
+    found, region = attention > threshold, _region(region, attention, "attention")
     return (found & region).sum((1, 2)) / (found | region).sum((1, 2)).float()
 
 

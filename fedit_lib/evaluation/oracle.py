@@ -218,7 +218,7 @@ class Oracle(Game):
         Raises:
             ValueError: if `images` has another shape, range or type.
         """
-        check_images(images)
+        images = check_images(images).float()
         training = self.net.training
         self.net.eval()
         try:
@@ -240,6 +240,7 @@ class Oracle(Game):
         """Where the attributes in `names` stand among this oracle's."""
         if names is None:
             return list(range(len(self.attributes)))
+        names = (names,) if isinstance(names, str) else names
         missing = [name for name in names if name not in self.attributes]
         if missing:
             if self.source == "procedural":

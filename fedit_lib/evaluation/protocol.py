@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
+import operator
 import statistics
 import time
 import warnings
@@ -22,7 +24,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from .. import faces as world
 from ..data import share_pictures
-from ..papers.editor import device_of
+from ..papers.editor import device_of, size_of
 from . import metrics
 from .baselines import TrueAnswer
 from .exam import Exam, PhotoExam, Question, exam, terciles
@@ -131,7 +133,9 @@ def evaluate(
         scores["fid_inception"] = None if inception is None else _distance(inception)
     count = getattr(editor, "parameters_count", None)
     count = count() if callable(count) else None  # None too if an editor within cannot tell (`FromSketches`)
-    scores["parameters"] = None if count is None else int(count)
+    scores["parameters"] = (
+        None if count is None else _whole(count, f"{type(editor).__name__}.parameters_count()")
+    )
     scores["ms_per_edit"] = desk.milliseconds()
     # What its code still knows. Of fewer people a probe's accuracy says too little for the seconds that it takes.
     # Its teachers are drawn people: none for photographs.
@@ -540,12 +544,7 @@ def _introduce(
             raise world.UnknownAttribute(
                 f"{getattr(editor, 'name', type(editor).__name__)} does not edit {name!r}; it edits {', '.join(names)}"
             )
-    return (
-        names,
-        asked,
-        int(getattr(editor, "size", 64)),
-        device_of(editor),
-    )
+    return names, asked, size_of(editor), device_of(editor)
 
 
 # -- FID ----------------------------------------------------------------------
@@ -623,13 +622,20 @@ def _by_tone(values: Tensor | dict[str, Tensor | None], people: world.People) ->
     return {tone: _mean(values[who.cpu()]) for tone, who in terciles(people).items()}
 
 
+def _whole(count: Any, what: str) -> int:
+    try:
+        return operator.index(count)
+    except TypeError as error:
+        raise ValueError(f"{what} must give a whole number, not {count!r}") from error
+
+
 def _training_seconds(editor: Any) -> float | None:
     receipt = getattr(editor, "receipt", None)
     if not isinstance(receipt, dict):
         return None
     for key in ("seconds", "wall_seconds", "wall_time", "wall_time_s", "training_seconds"):
-        if isinstance(receipt.get(key), int | float):
-            return float(receipt[key])
+        if isinstance(seconds := receipt.get(key), int | float) and math.isfinite(seconds):
+            return float(seconds)
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from .. import faces
+from ..papers.editor import size_of
 from .known import KnownPeople
 
 
@@ -37,7 +38,7 @@ class FromSketches:
                     f"{getattr(editor, 'name', type(editor).__name__)} takes no sketches: it has no method {method}"
                 )
         self.editor, self.skill, self.relative = editor, skill, relative
-        self.attributes, self.size = tuple(editor.attributes), int(getattr(editor, "size", 64))
+        self.attributes, self.size = tuple(editor.attributes), size_of(editor)
         self.name = f"{getattr(editor, 'name', type(editor).__name__)}, {skill} sketches"
         self.known = KnownPeople(people, self.size, type(self).__name__)
         self.sketches = faces.to_uint8(faces.sketch(people, self.size, skill)).cpu()

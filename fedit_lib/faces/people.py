@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -69,6 +70,8 @@ class People:
             if not -len(self) <= number < len(self):
                 raise IndexError(f"there is no person {number} among {len(self)}: numbers start from 0")
             index = slice(number % len(self), number % len(self) + 1)
+        if isinstance(index, tuple):
+            index = list(index)  # numbers of people, and not a place in a table
         return People(self.attributes[index], self.traits[index])
 
     def __repr__(self) -> str:
@@ -110,9 +113,14 @@ class People:
         off, so that `.labels([name])` is always `strength > 0.5` afterwards. Raises ValueError outside [0, 1].
         """
         check_attributes([name])
-        strength = torch.as_tensor(strength, dtype=self.attributes.dtype, device=self.device).expand(
-            len(self)
-        )
+        try:
+            strength = torch.as_tensor(strength, dtype=self.attributes.dtype, device=self.device)
+            strength = strength.expand(len(self))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"the strength of {name} must be a number or a float tensor ({len(self)},), one a person; "
+                f"got {tuple(strength.shape) if isinstance(strength, Tensor) else repr(strength)}"
+            ) from error
         if not ((strength >= 0) & (strength <= 1)).all():
             raise ValueError(
                 f"the strength of {name} must lie in [0, 1]; got {strength.min():.3g} to {strength.max():.3g}"
@@ -170,6 +178,9 @@ def sample(n: int, seed: int = 0, correlated: bool = True, device: torch.device 
         them independently, each common enough to be learned. Skin tone is independent of everything in both.
     Raises ValueError for a negative `n` or a seed outside `SEEDS`.
     """
+    for what, number in (("n", n), ("seed", seed)):
+        if not isinstance(number, Integral):
+            raise ValueError(f"{what} must be a whole number, not {number!r}")
     if n < 0:
         raise ValueError(f"cannot sample {n} people")
     split_of(seed)

@@ -57,7 +57,18 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float pictures in [-1, 1] to uint8 0..255 (rounded; what lies outside is clipped)."""
+    """Float pictures in [-1, 1] to uint8 0..255 (rounded; what lies outside is clipped).
+
+    Raises TypeError for what is no tensor, ValueError for another type or NaN.
+    """
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"to_uint8 takes a torch tensor, not {type(images).__name__}: torch.as_tensor(...) makes one"
+        )
+    if not images.is_floating_point():
+        raise ValueError(f"to_uint8 takes float pictures in [-1, 1], not {images.dtype}")
+    if images.isnan().any():
+        raise ValueError("to_uint8 was given values that are not a number (NaN)")
     return images.detach().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
@@ -66,10 +77,13 @@ def region(people: People, name: str, size: int = 64, steps: int = 8) -> Tensor:
     """Where an edit of `name` may change pixels, whatever its strength: bool (n, size, size).
 
     Found by drawing: the attribute is swept over `steps` strengths, every pixel that ever differs belongs to the
-    region, and a margin (one pixel at 64, in proportion above) covers what moves between two of them.
+    region, and a margin (one pixel at 64, in proportion above) covers what moves between two of them. Raises
+    ValueError for a name, a size or a number of steps that cannot be.
     """
     check_attributes([name])
     _check_size(size)
+    if not isinstance(steps, int) or steps < 2:
+        raise ValueError(f"steps must be a whole number of at least 2, both ends of the sweep; got {steps!r}")
     shown = render_uint8(people, size).to(torch.int16)
     low, high = shown.clone(), shown
     # At 0.5 what hides the attribute is taken off (a hat, say): look at both sides of that jump.

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from fedit_lib import faces
+from fedit_lib.papers.editor import size_of
 
 from .base import (
     MOVED,
@@ -205,7 +206,7 @@ class AttentionViewer(Live):
             return None
         key = (self.index, self.attribute)
         if key not in self._regions:
-            region = faces.region(self._face.person, self.attribute, size=self.editor.size)
+            region = faces.region(self._face.person, self.attribute, size=size_of(self.editor))
             self._regions[key] = region[0].cpu()
         return self._regions[key].clone()
 
@@ -339,7 +340,7 @@ def attention_sheet(
         asked_for = 1 - own if strength is None else float(strength)
         region = None
         if face.person is not None:
-            region = faces.region(face.person, attribute, size=editor.size)[0].cpu()
+            region = faces.region(face.person, attribute, size=size_of(editor))[0].cpu()
         looks.append(_look(editor, face, attribute, asked_for, region))
         heads.append(face.name)
         signs.append("" if asked_for == own else "+" if asked_for > own else "-")

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fedit_lib import faces
 from fedit_lib.data import check_images, check_labels
+from fedit_lib.papers.editor import size_of
 
 from .base import STYLE, WithSliders, check_editor, check_face, check_people, check_range
 from .photo import PhotoError, read_photo
@@ -146,7 +147,7 @@ class EditorPanel(WithSliders):
         """
         if self._upload.disabled:
             raise PhotoError(self._why_no_photos)
-        image = read_photo(source, self.editor.size, *([name] if name else []))
+        image = read_photo(source, size_of(self.editor), *([name] if name else []))
         label = torch.zeros(len(self.editor.attributes))
         if self._guess is not None:
             guess = torch.as_tensor(self._guess(image.clone(), self.editor.attributes)).float().cpu()
@@ -379,7 +380,7 @@ class EditorPanel(WithSliders):
         self._paint(0)  # on its way to the page while the true answer is drawn
         if face.person is not None:
             answer = true_answer(face.person, self.editor.attributes, face.label, target)
-            self._answer = faces.render(answer, size=self.editor.size)[0].cpu()
+            self._answer = faces.render(answer, size=size_of(self.editor))[0].cpu()
         if self._truth_shown:
             self._paint(1)
         self._tell_numbers()
@@ -491,7 +492,7 @@ def _collect(editor: Any, images: Tensor | None, labels: Tensor | None, people: 
     if people is not None:
         check_people(people)
         if images is None:
-            images = faces.render(people, size=editor.size)
+            images = faces.render(people, size=size_of(editor))
         if labels is None:
             labels = people.labels(editor.attributes)
     if images is None:
@@ -500,7 +501,7 @@ def _collect(editor: Any, images: Tensor | None, labels: Tensor | None, people: 
         raise ValueError(
             f"give labels with the images, one column for each of {', '.join(editor.attributes)}"
         )
-    check_images(images, editor.size)
+    check_images(images, size_of(editor))
     check_labels(labels, editor.attributes, len(images), binary=True)
     if people is not None and len(people) != len(images):
         raise ValueError(f"there are {len(images)} images, but {len(people)} people; give as many of both")

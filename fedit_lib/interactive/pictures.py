@@ -20,7 +20,7 @@ from torch import Tensor
 from fedit_lib import faces
 from fedit_lib.data import check_images, check_labels
 from fedit_lib.faces import HIDDEN_BY, check_attributes, rivals, to_uint8, without_hidden
-from fedit_lib.papers.editor import device_of
+from fedit_lib.papers.editor import device_of, size_of
 
 __all__ = ["difference", "encode", "sheet", "side_by_side", "strip", "to_pil"]
 
@@ -207,7 +207,7 @@ def told(error: Exception) -> str:
 
 def _expected(editor: Any, method: str, given: Tensor) -> tuple[tuple[int, ...], float, float]:
     """What a method should answer that is given pictures or codes: a shape (-1: of any length), lowest and highest."""
-    columns, size = len(editor.attributes), given.shape[-1] if given.dim() == 4 else int(editor.size)
+    columns, size = len(editor.attributes), given.shape[-1] if given.dim() == 4 else size_of(editor)
     row, low, high = {
         "attention": ((1, size, size), 0.0, 1.0),
         "code_of_sketch": ((-1,), -math.inf, math.inf),
@@ -258,7 +258,7 @@ def edits(editor: Any, image: Tensor, label: Tensor, target: Tensor) -> Tensor:
 
 def truths(person: Any, editor: Any, label: Tensor, target: Tensor) -> list[Tensor]:
     answers = [true_answer(person, editor.attributes, label, t) for t in target]
-    return [faces.render(answer, size=editor.size)[0].cpu() for answer in answers]
+    return [faces.render(answer, size=size_of(editor))[0].cpu() for answer in answers]
 
 
 def sheet(
@@ -315,7 +315,7 @@ def side_by_side(
     able = {name: editor for name, editor in editors.items() if attribute in editor.attributes}
     if not able:
         raise ValueError(f"none of {', '.join(editors) or 'no editors'} edits {attribute}")
-    sizes = {int(getattr(editor, "size", 64)) for editor in able.values()}
+    sizes = {size_of(editor) for editor in able.values()}
     if len(sizes) > 1:
         raise ValueError(f"the editors' pictures have different sizes: {', '.join(map(str, sorted(sizes)))}")
     now = people.labels([attribute])[:, 0].cpu()
@@ -348,7 +348,7 @@ def side_by_side(
 def _batched(editor: Any, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     if torch.is_tensor(images) and images.dim() == 3:
         images = images[None]
-    check_images(images, size=editor.size)
+    check_images(images, size=size_of(editor))
     if torch.is_tensor(labels) and labels.dim() == 1:
         labels = labels[None]
     check_labels(labels, editor.attributes, len(images), binary=True)

@@ -6,6 +6,7 @@ take any object with the same methods, so a model of one's own joins the leaderb
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -64,11 +65,22 @@ class Editor:
     def target(self, labels: Tensor, **strengths: float) -> Tensor:
         """A copy of labels (B, n) with some attributes set: `editor.target(labels, Smiling=1.0, Bangs=0.0)`.
 
-        Other attributes are left, exclusive ones too: for black hair instead of blond set both.
+        Other attributes are left, exclusive ones too: for black hair instead of blond set both. Raises ValueError for
+        an attribute that it does not edit, labels of another shape or a strength that is no number from -1 to 2.
         """
+        check_labels(
+            labels, self.attributes, len(labels) if isinstance(labels, Tensor) and labels.ndim else 0
+        )
         target = labels.clone().float()
         for name, strength in strengths.items():
-            target[:, self.column(name)] = strength
+            column = self.column(name)
+            try:
+                target[:, column] = torch.as_tensor(strength, dtype=target.dtype)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise ValueError(
+                    f"{name} is set to {strength!r}; a strength is a number, 0 absent to 1 present (or one a face)"
+                ) from error
+        check_target(target, self.attributes, len(target))
         return target
 
     def column(self, attribute: str) -> int:
@@ -169,8 +181,31 @@ class InTurnEditor(Editor):
 
 
 def device_of(editor: Any) -> torch.device:
-    """Where an editor, somebody's own too, is asked: on the device that it names, so that it need not move data."""
-    return torch.device(getattr(editor, "device", None) or "cpu")
+    """Where an editor, somebody's own too, is asked: on the device that it names, so that it need not move data.
+
+    Raises ValueError for a device that torch does not know.
+    """
+    device = getattr(editor, "device", None) or "cpu"
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"{type(editor).__name__}.device is {device!r}, which torch does not know: 'cpu', 'cuda', 'cuda:1', 'mps'"
+        ) from error
+
+
+def size_of(editor: Any) -> int:
+    """The side in pixels of the pictures that an editor, somebody's own too, takes; 64 if it does not say.
+
+    Raises ValueError for what is no whole number of pixels.
+    """
+    size = getattr(editor, "size", 64)
+    try:
+        return operator.index(size)
+    except TypeError as error:
+        raise ValueError(
+            f"{type(editor).__name__}.size is {size!r}; it must be a whole number of pixels, such as 64"
+        ) from error
 
 
 def check_target(target: Tensor, attributes: Sequence[str], batch: int) -> None:

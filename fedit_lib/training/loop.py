@@ -83,6 +83,7 @@ def fit(
         ValueError: arguments that make no sense.
     """
     check_arguments(game, steps, batch_size, checkpoint_every, log_every, validate_every)
+    check_faces(game, faces)
     if keep_best is not None and (validate is None or out is None):
         raise ValueError("keep_best needs validate, which gives the number, and out, where the best is kept")
     fabric = support.start_fabric(device, precision)
@@ -204,6 +205,18 @@ def progress_bar(run: Run, shown: bool) -> tqdm:
     return tqdm(
         total=run.steps, initial=run.step, unit="step", disable=hidden, mininterval=0.5 if live else 15
     )
+
+
+def check_faces(game: Game, faces: FaceSet) -> None:
+    """Faces that cannot be drawn, or whose columns are other attributes than those that the game takes them for."""
+    if isinstance(faces, FaceSet) and not len(faces):
+        raise ValueError(f"{faces.name} has no faces: a training needs some")
+    wanted, given = (getattr(each, "attributes", None) for each in (game, faces))  # a toy's may have none
+    if None not in (wanted, given) and tuple(wanted) != tuple(given):
+        raise ValueError(
+            f"the labels of {faces.name} are {', '.join(given) or 'none'}; this game takes them for "
+            f"{', '.join(wanted)}: take faces.subset({list(wanted)})"
+        )
 
 
 def check_arguments(

@@ -220,3 +220,19 @@ def test_atomic_write_is_all_or_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="nothing was left behind"):
         atomic_write(tmp_path / "new.txt", "second")
     assert path.read_text() == "first" and not list(tmp_path.glob("new*"))
+
+
+def test_one_name_alone_is_not_taken_for_its_letters():
+    some = procedural(3, size=16, attributes="Smiling")
+    assert some.attributes == ("Smiling",) and some.subset("Smiling").attributes == ("Smiling",)
+
+
+def test_what_a_set_cannot_be_made_of_or_asked_for():
+    images, labels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2, 1)
+    with pytest.raises(ValueError, match="images must be a torch tensor, not ndarray"):
+        FaceSet(images.numpy(), labels, ["Smiling"])
+    some = FaceSet(images, labels, ["Smiling"], "mine")
+    with pytest.raises(ValueError, match=r"flip must have shape \(2,\).*\(1,\)"):
+        some.batch([0, 1], flip=torch.tensor([True]))
+    with pytest.raises(ValueError, match="mine has no faces to draw from"):
+        some[:0].draw(2, torch.Generator())

@@ -107,3 +107,30 @@ def test_float_pictures_are_refused():
         metrics.psnr(grey(1).float(), grey(1))
     with pytest.raises(ValueError, match="one shape"):
         metrics.leakage(grey(1), grey(1, n=2), torch.ones(1, 16, 16, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("region", "message"),
+    [
+        (torch.zeros(4, 1, 8, 8, dtype=torch.bool), r"\(4, 1, 8, 8\).*\[:, 0\]"),
+        (torch.zeros(4, 8, 6, dtype=torch.bool), r"of one shape"),
+        (torch.zeros(4, 8, 8), "region must be bool, not torch.float32"),
+    ],
+)
+def test_a_region_that_does_not_fit_is_refused(region, message):
+    images, attention = torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.zeros(4, 8, 8)
+    for measure, first in (
+        (lambda x, r: metrics.region_psnr(x, x, r), images),
+        (lambda x, r: metrics.leakage(x, x, r), images),
+        (metrics.average_precision, attention),
+        (metrics.intersection_over_union, attention),
+    ):
+        with pytest.raises(ValueError, match=message):
+            measure(first, region)
+
+
+def test_attention_as_an_editor_gives_it_is_refused_with_the_fix():
+    attention, region = torch.zeros(4, 1, 8, 8), torch.zeros(4, 8, 8, dtype=torch.bool)
+    for measure in (metrics.average_precision, metrics.intersection_over_union):
+        with pytest.raises(ValueError, match=r"attention and region.*\[:, 0\]"):
+            measure(attention, region)

@@ -176,3 +176,10 @@ def test_an_absent_oracle_is_named_with_where_a_training_leaves_one(tmp_path, mo
         WeightsError, match=r"there is no oracle at .*mine\.safetensors: give the \.safetensors file"
     ):
         load_oracle(path=tmp_path / "mine.safetensors")
+
+
+def test_it_reads_half_precision_and_one_name():
+    oracle = Oracle(size=32, width=8, features=16)
+    images = faces.render(faces.sample(2, seed=0), size=32)
+    assert oracle.strengths(images.half()).dtype == torch.float32
+    assert torch.equal(oracle.labels(images, "Smiling"), oracle.labels(images, ("Smiling",)))

@@ -390,3 +390,31 @@ def test_of_two_ways_to_a_target_the_true_answer_is_the_shorter():
     edited = editor.edit(faces.render(crowd[who], size=32), crowd[who].labels(), ways[0][who].labels())
     assert torch.equal(edited, faces.render(ways[0][who], size=32))
     assert not torch.equal(edited, faces.render(ways[1][who], size=32))
+
+
+def test_what_an_editor_says_of_itself_is_checked(small_exam, knowing):
+    editor = Plain()
+    for name, value, message in (
+        ("size", "big", r"Plain\.size is 'big'.*whole number"),
+        ("device", "nix", r"Plain\.device is 'nix'.*cuda"),
+        ("parameters_count", lambda: "many", r"Plain\.parameters_count\(\).*not 'many'"),
+    ):
+        setattr(editor, name, value)
+        with pytest.raises(ValueError, match=message):
+            examine(editor, small_exam, knowing)
+        delattr(editor, name)
+    editor.receipt = {"seconds": float("nan")}
+    scores = examine(editor, small_exam, knowing)
+    assert scores["training_seconds"] is None
+    scores.to_json()
+
+
+def test_doing_nothing_checks_what_it_is_given():
+    editor, x, labels = DoNothing(["Eyeglasses"], 32), torch.zeros(2, 3, 32, 32), torch.zeros(2, 1)
+    for given, message in (
+        ((torch.zeros(2, 3, 64, 64), labels, labels), "32x32 is needed"),
+        ((x, labels[:1], labels), r"labels must have shape \(2, 1\)"),
+        ((x, labels, labels + 3), "target strength 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            editor.edit(*given)

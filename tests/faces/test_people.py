@@ -202,3 +202,26 @@ def test_people_as_in_life_have_these_shares():
         crowds = [everyone] if who is None else [has[who], ~has[who]]
         found = [has[name][crowd].float().mean().item() for crowd in crowds]
         assert found == pytest.approx(np.atleast_1d(expected).tolist(), abs=0.02), (name, who)
+
+
+def test_several_people_by_a_tuple_of_numbers():
+    crowd = faces.sample(4, seed=3)
+    assert len(crowd[(0, 2)]) == 2 and torch.equal(crowd[(0, 2)].traits, crowd[[0, 2]].traits)
+    assert len(crowd[(1,)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: faces.sample(1.5), "n must be a whole number, not 1.5"),
+        (lambda: faces.sample(1, seed=1.0), "seed must be a whole number, not 1.0"),
+        (
+            lambda: faces.sample(4).with_attribute("Smiling", torch.zeros(3)),
+            r"strength of Smiling.*\(4,\).*\(3,\)",
+        ),
+        (lambda: faces.sample(4).with_attribute("Smiling", "much"), "strength of Smiling.*'much'"),
+    ],
+)
+def test_numbers_that_cannot_be(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()

@@ -124,3 +124,22 @@ def test_floats_are_not_turned_into_floats_again():
     with pytest.raises(ValueError, match=r"uint8 .*not torch\.float32"):
         faces.to_float(images)
     assert (images == 0.5).all()  # nobody's tensor is written to
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "message"),
+    [
+        (torch.zeros(1, 3, 4, 4, dtype=torch.uint8), ValueError, "float pictures.*not torch.uint8"),
+        (torch.full((1, 3, 4, 4), float("nan")), ValueError, "NaN"),
+        ([[0.0]], TypeError, "not list"),
+    ],
+)
+def test_what_is_no_float_picture_is_not_rounded(images, error, message):
+    with pytest.raises(error, match=message):
+        faces.to_uint8(images)
+
+
+@pytest.mark.parametrize("steps", [1, 0, -1, 2.5])
+def test_a_region_is_swept_from_end_to_end(steps):
+    with pytest.raises(ValueError, match="steps must be a whole number of at least 2"):
+        faces.region(faces.sample(2), "Smiling", size=32, steps=steps)

@@ -654,3 +654,23 @@ def test_a_guess_may_work_in_place():
     )
     panel.open_photo(jpeg())
     assert torch.equal(panel.before, read_photo(jpeg(), 64)[0])
+
+
+def test_an_editor_that_does_not_say_its_size_gets_64_pixels():
+    """The protocol's rule, the widgets' too: somebody's own editor needs attributes, edit and reconstruct."""
+
+    class Sizeless:
+        attributes, reconstruct = ("Smiling",), Bands.reconstruct
+
+        def edit(self, images, labels, target):
+            assert images.shape[-1] == 64
+            return images
+
+    editor, people = Sizeless(), faces.sample(2, seed=faces.SEEDS["test"].start)
+    images, labels = faces.render(people), people.labels(["Smiling"])
+    EditorPanel(editor, people=people).set(Smiling=1.0)
+    assert strip(editor, images[0], labels[0], "Smiling", people=people[:1]).width > 64
+    assert sheet(editor, images, labels, people=people).width > 64
+    editor.size = 32.5
+    with pytest.raises(ValueError, match=r"Sizeless\.size is 32\.5.*whole number"):
+        EditorPanel(editor, people=people)

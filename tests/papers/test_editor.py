@@ -306,3 +306,27 @@ def test_whatever_a_receipt_does_not_fit_the_file_is_named(file, monkeypatch):
     with pytest.raises(ValueError, match="abacus") as error:
         load_editor("attgan", device="abacus", path=file)
     assert not isinstance(error.value, WeightsError)
+
+
+@pytest.mark.parametrize(
+    ("labels", "strength", "message"),
+    [
+        (torch.zeros(2, 2), 1.0, r"labels must have shape \(2, 3\)"),
+        (torch.zeros(2, 3), "much", "Smiling is set to 'much'"),
+        (torch.zeros(2, 3), torch.ones(5), "Smiling is set to tensor"),
+        (torch.zeros(2, 3), 5.0, "target strength 5 of Smiling"),
+        (torch.zeros(2, 3), None, "Smiling is set to None"),
+    ],
+)
+def test_a_target_that_cannot_be(editor, labels, strength, message):
+    with pytest.raises(ValueError, match=message):
+        editor.target(labels, Smiling=strength)
+
+
+def test_a_target_takes_one_strength_or_one_a_face(editor):
+    labels = torch.zeros(2, 3)
+    assert editor.target(labels, Smiling=1).tolist() == [[0, 0, 1], [0, 0, 1]]
+    assert editor.target(labels, Smiling=torch.tensor([0.5, 2.0]))[:, 2].tolist() == [0.5, 2.0]
+    assert not labels.any()
+    with pytest.raises(TypeError, match="labels must be a torch tensor, not list"):
+        editor.target([[0.0, 0.0, 0.0]], Smiling=1.0)

@@ -235,7 +235,7 @@ def test_the_adversarial_term_reaches_the_encoder_alone():
 @settings(max_examples=30, deadline=None)
 def test_the_ramp_is_linear_then_constant(progress, ramp):
     with torch.device("meta"):
-        game = small(lambda_e=0.3, ramp=ramp)
+        game = small(lambda_e=0.3, ramp=ramp, lambda_end=1.0)
     game.set_progress(progress)
     assert game.lambda_now == pytest.approx(0.3 * progress / ramp if progress < ramp else 0.3)
 

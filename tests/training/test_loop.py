@@ -663,3 +663,17 @@ def test_buffers_that_no_state_dict_keeps_have_no_average():
     assert len(game.ema.statistics()) == 2
     mean = game.ema.averages["generator"]["1.running_mean"]
     assert not torch.equal(mean, torch.zeros_like(mean))
+
+
+def test_faces_with_other_labels_than_the_game_plays_are_refused(tmp_path):
+    """As many columns, other names: the editor would say that it edits what it never saw."""
+    named, faces = ToyGame(), toy_faces()
+    options = {"steps": 1, "batch_size": 4, "device": "cpu", "progress": False, "out": tmp_path / "run"}
+    named.attributes = tuple(reversed([*faces.attributes, "Other"]))[: len(faces.attributes)]
+    with pytest.raises(ValueError, match=r"this game takes them for Other.*faces\.subset\(\['Other'"):
+        fit(named, faces, **options)
+    with pytest.raises(ValueError, match="has no faces"):
+        fit(ToyGame(), faces[:0], **options)
+    assert not (tmp_path / "run").exists()
+    named.attributes = faces.attributes
+    fit(named, faces, **options)
