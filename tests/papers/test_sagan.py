@@ -468,3 +468,30 @@ def test_a_ramp_may_end_where_the_warm_up_does():
         game.set_progress(progress)
         found.append((game.warming, game.lambda_2_now))
     assert found == [(True, 0.0), (True, 0.0), (False, 50.0), (False, 50.0)]
+
+
+class White(nn.Module):
+    """Content 1 everywhere."""
+
+    def forward(self, x, c):
+        return torch.ones_like(x)
+
+
+def test_an_exaggerated_edit_and_a_residual_stay_in_range():
+    class Open(Toy):
+        def forward(self, x, c):
+            content, mask = super().forward(x, c)
+            return content, torch.ones_like(mask)
+
+    editor = sagan.SaGANEditor({"Smiling": Open()}, name="toy", attributes=["Smiling"], size=4)
+    images, absent = torch.full((1, 3, 4, 4), 0.25), torch.zeros(1, 1)
+    assert editor.edit(images, absent, torch.full((1, 1), 2.0)).eq(1).all()
+    assert editor.edit(images, absent + 1, torch.full((1, 1), -1.0)).eq(-1).all()
+
+    editor, _ = two(**SWITCHES["residual"])
+    images, labels = faces(2, k=2)
+    for model in editor.networks.values():
+        model.amn = White()
+    assert editor.edit(images, labels, 1 - labels).eq(1).all()  # black can become white, and no whiter
+    half = editor.edit(images, torch.zeros(2, 2), torch.tensor([[0.5, 0.0]]).expand(2, 2))
+    assert torch.allclose(half, images + 0.5 * (1 - images), atol=1e-6)  # half-way to white
