@@ -62,6 +62,14 @@ def _weight_file(param: typer.CallbackParam, path: Path | None) -> Path | None:
     return path
 
 
+def _folder(text: str) -> Path:
+    """An empty name (of a variable that was never set) would be the current folder."""
+    if not text.strip():
+        raise typer.BadParameter("the name is empty: name a folder")
+    return Path(text)
+
+
+_FOLDER: dict[str, Any] = {"parser": _folder, "metavar": "PATH"}
 _SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
     "add_completion": False,
@@ -108,7 +116,9 @@ def train(
     profile: Annotated[str, typer.Option(help="smoke, laptop or paper.")] = "laptop",
     source: Source = "procedural",
     root: Root = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default build/runs/NAME-PROFILE.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(**_FOLDER, help="Run folder; default build/runs/NAME-PROFILE.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Rounds to play instead of the profile's.")] = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32-true or bf16-mixed.")] = "auto",
@@ -256,7 +266,7 @@ def course_run(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="Another one: NAME=VALUE.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Default build/course/PROFILE.")] = None,
+    out: Annotated[Path | None, typer.Option(**_FOLDER, help="Default build/course/PROFILE.")] = None,
     resume: Annotated[bool, typer.Option(help="Keep what is done and unchanged.")] = True,
     html: Annotated[bool, typer.Option(help="Write a page for each notebook.")] = True,
 ) -> None:
@@ -309,7 +319,7 @@ def course_execute(
 
 @course_app.command("book")
 def course_book(
-    out: Annotated[Path | None, typer.Option(help="Default build/book.")] = None,
+    out: Annotated[Path | None, typer.Option(**_FOLDER, help="Default build/book.")] = None,
 ) -> None:
     """Render the notebooks as they are stored, the glossary and the bibliography as a site; it needs no network."""
     from fedit_lib.course import book
@@ -327,7 +337,7 @@ def exercises_build(
     ] = False,
     seed: VariantSeed = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
-    to: Annotated[Path | None, typer.Option(help="Folder of a variant.")] = None,
+    to: Annotated[Path | None, typer.Option(**_FOLDER, help="Folder of a variant.")] = None,
 ) -> None:
     """Write exercises/ from solutions/; with --seed and --to, a variant: another order, choice and data."""
     from fedit_lib.course import exercises
@@ -354,7 +364,7 @@ def exercises_build(
 
 @exercises_app.command("nbgrader")
 def exercises_nbgrader(
-    to: Annotated[Path, typer.Option(help="Folder of the nbgrader course.")],
+    to: Annotated[Path, typer.Option(**_FOLDER, help="Folder of the nbgrader course.")],
     seed: VariantSeed = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
 ) -> None:
@@ -370,7 +380,7 @@ def exercises_nbgrader(
 
 @exercises_app.command("handout")
 def exercises_handout(
-    to: Annotated[Path, typer.Option(help="A new folder, for learners.")],
+    to: Annotated[Path, typer.Option(**_FOLDER, help="A new folder, for learners.")],
     seed: VariantSeed = None,
     count: Annotated[int | None, typer.Option(min=1, help="Of a variant: exercises a series.")] = None,
 ) -> None:

@@ -81,6 +81,12 @@ def test_help_does_not_wait_for_torch() -> None:
         (["bench", "--json", "."], "--json: . is a folder"),
         (["doctor", "--json", "."], "--json: . is a folder"),
         (["export", "run", "--to", "."], "--to: . is a folder"),
+        (["course", "run", "--out", "file"], "file is a file: name a folder"),
+        (["course", "book", "--out", "file"], "file is a file: name a folder"),
+        (["course", "run", ""], "the name of a notebook is empty: name one, a folder or a series"),
+        (["evaluate", ":"], "':' names no editor: give file.py:Class or module:Class"),
+        (["evaluate", "own.py:"], "'own.py:' names no editor: give file.py:Class"),
+        (["evaluate", "./own:Mine"], "'./own:Mine' names no editor: give file.py:Class"),
         (["export", "run", "--to", "own.safetensors"], "own.safetensors would get the receipt own.json, but"),
     ],
 )
@@ -99,6 +105,36 @@ def test_an_error_is_one_line_with_the_fix_and_exit_code_2(
     code, text = fedit(*words)
     assert code == 2, text
     assert text.startswith("fedit: ") and named in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize("command", ["build --seed 1", "nbgrader", "handout"])
+def test_exercises_are_not_written_into_a_file(command: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, text = fedit("exercises", *command.split(), "--to", tmp_path / "file/x")
+    assert code == 2 and "x cannot be written: " in text and "file is a file, not a folder" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("train attgan --profile smoke", "--out"),
+        ("course run", "--out"),
+        ("course book", "--out"),
+        ("exercises build --seed 1", "--to"),
+        ("exercises nbgrader", "--to"),
+        ("exercises handout", "--to"),
+    ],
+)
+def test_an_empty_name_is_not_the_current_folder(
+    command: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("notebooks", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    code, text = fedit(*command.split(), option, "")
+    assert code == 2 and f"'{option}': the name is empty: name a folder" in text
+    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize("command", ["build", "nbgrader", "handout"])

@@ -14,6 +14,7 @@ import nbformat
 
 from fedit_lib.course import bibliography, pages
 from fedit_lib.course.run import find_notebooks
+from fedit_lib.data.files import check_writable
 
 TITLES = {"0_start": "Start", "7_compare": "Compare"}
 HOME = "Home"
@@ -43,7 +44,9 @@ def build(root: Path, out: Path, report: Callable[[str], None] = print) -> list[
     Raises:
         FileNotFoundError: there are no notebooks, or a page shows a picture that is not there.
         ValueError: a formula cannot be converted; the page is named.
+        OSError: ``out`` cannot be a folder.
     """
+    check_writable(out, folder=True)
     found = outline(root)
     if not any(page.series for page in found):
         raise FileNotFoundError(f"there are no notebooks in {root / 'notebooks'}: nothing to make a book of")

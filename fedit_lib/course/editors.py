@@ -221,10 +221,14 @@ def load_object(name: str) -> Any:
     The module may be a file: ``folder/file.py:Class``.
 
     Raises:
-        ValueError: the module or the name in it does not exist, or the class wants arguments. Or an error stopped the
-            module or the class: the message names the line.
+        ValueError: the name is of another form, the module or the name in it does not exist, or the class wants
+            arguments. Or an error stopped the module or the class: the message names the line.
     """
     module, _, attribute = name.rpartition(":")
+    if not module or not attribute or (module.startswith(".") and not module.endswith(".py")):
+        raise ValueError(
+            f"{name!r} names no editor: give file.py:Class or module:Class, as in own.py:MyEditor"
+        )
     with _own_code(name):
         loaded = _load_file(Path(module)) if module.endswith(".py") else _load_module(module, name)
     if not hasattr(loaded, attribute):

@@ -21,7 +21,7 @@ from typing import Any
 import nbformat
 
 from fedit_lib.course.run import normalise
-from fedit_lib.data.files import atomic_write
+from fedit_lib.data.files import atomic_write, check_writable
 
 OPEN = "raise NotImplementedError()"  # what stands in the place of an answer
 UNTOUCHED = "fedit_untouched"  # the notebook's metadata that tells what its cells were, see `_digest`
@@ -182,8 +182,10 @@ def build_variant(
     Raises:
         ValueError: ``to`` is the course's folder, or lies in its exercises/, solutions/ or notebooks/; or a series has
             fewer than ``count``.
+        OSError: ``to`` cannot be a folder.
     """
     _not_the_courses_own(root, to, "a variant")
+    check_writable(to, folder=True)
     made = {Path(to) / path.relative_to(root / "solutions"): path for path in _solutions(root)}
     texts = {target: generate(path, seed, count) for target, path in made.items()}
     for target, text in texts.items():
@@ -250,10 +252,14 @@ def build_nbgrader(
         All that was written, the config last.
 
     Raises:
-        ValueError: an exercise has no difficulty, no answer or no check of its own; it is named.
+        ValueError: ``to`` is the course's folder, or lies in its exercises/, solutions/ or notebooks/; or an exercise
+            has no difficulty, no answer or no check of its own; it is named.
+        OSError: ``to`` cannot be a folder.
     """
     from fedit_lib.course.pages import ASSETS
 
+    _not_the_courses_own(root, to, "nbgrader")  # where git would take the answers in
+    check_writable(to, folder=True)
     texts = {}
     for path in _solutions(root):
         content = _read(path, seed, count)
@@ -287,11 +293,13 @@ def handout(root: Path, to: Path, seed: int | None = None, count: int | None = N
         ValueError: ``to`` is the course's own or not an empty folder; there are no solutions; or git does not say which
             files belong to the course.
         FileNotFoundError: a file of the course is missing.
+        OSError: ``to`` cannot be a folder.
     """
     _not_the_courses_own(root, to, "a hand-out")
     target = Path(to).resolve()
     if target.exists() and (target == Path.cwd() or not target.is_dir() or any(target.iterdir())):
         raise ValueError(f"{to} is there already: give a new folder for a hand-out, or an empty one")
+    check_writable(to, folder=True)
     texts = {
         f"exercises/{path.relative_to(root / 'solutions').as_posix()}": generate(path, seed, count)
         for path in _solutions(root)
@@ -351,7 +359,7 @@ def _not_the_courses_own(root: Path, to: Path, what: str) -> None:
             raise ValueError(f"{name}/ holds the course's own: give another folder for {what}")
     if target == own:
         raise ValueError(
-            f"{own} is the course's own folder: give another one for {what}, such as build/handout"
+            f"{own} is the course's own folder: give another one for {what}, such as a new one in build/"
         )
 
 

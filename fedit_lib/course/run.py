@@ -16,7 +16,7 @@ from typing import Any
 
 import nbformat
 
-from fedit_lib.data.files import atomic_write
+from fedit_lib.data.files import atomic_write, check_writable
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 QUIET = ["--IPKernelApp.log_level=40"]  # not a warning about sockets for each notebook
@@ -36,31 +36,41 @@ class Result:
 
 def find_notebooks(root: Path, names: Sequence[str] = ()) -> list[Path]:
     """Notebooks under ``root/notebooks``, in order. A name is a path, a folder, a series ("3_attgan", "attgan"), or a
-    notebook's name without its ending; none means all.
+    notebook's name without its ending; none means all, and so does ``root`` itself. A path that begins with a dot is
+    seen from the current folder, every other one from ``root`` first.
 
     Raises:
-        ValueError: a name fits nothing; the series are listed.
+        ValueError: a name fits nothing, or is empty; the series are listed.
     """
-    every = sorted(p for p in (root / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    every = _notebooks_in(root / "notebooks")
+    series = ", ".join(sorted({p.parent.name for p in every})) or "none yet"
     if not names:
         return every
     chosen: list[Path] = []
     for name in names:
-        given = next((p for p in ((root / name).resolve(), Path(name).resolve()) if p.exists()), None)
+        if not name.strip():  # as a path it would be the whole course
+            raise ValueError(f"the name of a notebook is empty: name one, a folder or a series: {series}")
+        places = [(root / name).resolve(), Path(name).resolve()]
+        given = next((p for p in (places[::-1] if name.startswith(".") else places) if p.exists()), None)
         hits: list[Path] = []
         if given is not None and given.is_file() and given.suffix == ".ipynb":
             hits = [given]
+        elif given is not None and root.resolve().is_relative_to(given):
+            hits = every  # not what else lies in the clone: solutions, exercises, executed copies
         elif given is not None and given.is_dir():
-            hits = sorted(p for p in given.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+            hits = _notebooks_in(given)
         if not hits:  # nor does a run folder called attgan stand before the series
             hits = [p for p in every if name in (p.stem, p.parent.name, p.parent.name.partition("_")[2])]
         if not hits:
-            series = sorted({p.parent.name for p in every})
-            raise ValueError(
-                f"no notebook or series {name!r}; the series are: {', '.join(series) or 'none yet'}"
-            )
+            raise ValueError(f"no notebook or series {name!r}; the series are: {series}")
         chosen += [p for p in hits if p not in chosen]
     return chosen
+
+
+def _notebooks_in(folder: Path) -> list[Path]:
+    """In order, without what is hidden in it: .ipynb_checkpoints, .venv."""
+    every = sorted(folder.rglob("*.ipynb"))
+    return [p for p in every if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
 
 
 def parameters_of(notebook: Path) -> dict[str, str]:
@@ -101,9 +111,11 @@ def run(
     Raises:
         ValueError: a notebook does not have one of the parameters, or this machine not the device that they name
             (before anything runs).
+        OSError: ``out`` cannot be a folder.
     """
     from fedit_lib.training.support import check_device
 
+    check_writable(out, folder=True)
     for notebook in notebooks:
         check_parameters(notebook, parameters)
     check_device(parameters.get("device", "auto"))

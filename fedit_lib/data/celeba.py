@@ -183,7 +183,11 @@ def check_tables(folder: Path) -> None:
     """Every row of the tables: length, values, and the same pictures in the same order in the two that matter.
 
     torchvision pairs the tables by row number, so that a lost row would shift every label after it. The other three it
-    reads as well, and would stop at a cell that is no number without saying where.
+    reads as well, and would stop at a cell that is no number without saying where. Tables that all end too early agree
+    with each other: only the number of rows in their first line tells.
+
+    Raises:
+        DataError: something of this is not so; the message names the table, the line and the fix.
     """
     attributes, partition = (read_rows(folder / name) for name in TABLES[:2])
     path = folder / TABLES[0]
@@ -191,6 +195,10 @@ def check_tables(folder: Path) -> None:
         raise DataError(f"{path} has no rows: it must begin with their number and the attributes' names")
     names, rows = [name for name in attributes[1] if name], attributes[2:]  # the header ends in a space
     again = "get the table again from the authors' page"
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(f"{path}, line 2 names the attribute {name} twice; {again}")
+    lines: dict[str, int] = {}
     for number, row in enumerate(rows, start=3):
         if len(row) != len(names) + 1:
             raise DataError(
@@ -198,6 +206,8 @@ def check_tables(folder: Path) -> None:
             )
         if wrong := set(row[1:]) - {"1", "-1"}:
             raise DataError(f"{path}, line {number}: {sorted(wrong)[0]!r} is neither 1 nor -1; {again}")
+        if lines.setdefault(row[0], number) != number:
+            raise DataError(f"{path}, line {number}: {row[0]} has line {lines[row[0]]} already; {again}")
     for number, row in enumerate(partition, start=1):
         if len(row) != 2 or row[1] not in ("0", "1", "2"):
             raise DataError(
@@ -208,8 +218,10 @@ def check_tables(folder: Path) -> None:
     for number, (row, other) in enumerate(zip(rows, partition, strict=True), start=1):
         if row[0] != other[0]:
             raise DataError(f"{path} has {row[0]} where {TABLES[1]}, line {number}, has {other[0]}; {again}")
+    _check_count(path, attributes[0], len(rows))
     for name, (header, columns) in zip(TABLES[2:], OTHERS, strict=True):
-        others = read_rows(folder / name)[header:]
+        table = read_rows(folder / name)
+        others = table[header:]
         for number, row in enumerate(others, start=header + 1):
             if len(row) != columns + 1:
                 raise DataError(
@@ -222,6 +234,17 @@ def check_tables(folder: Path) -> None:
             raise DataError(
                 f"{folder / name} has {len(others)} pictures, {TABLES[0]} has {len(rows)}; {again}"
             )
+        if header:  # the identities have none, as the partition
+            _check_count(folder / name, table[0], len(others))
+
+
+def _check_count(path: Path, line: list[str], count: int) -> None:
+    """DataError unless the first line of a table is the number of its rows."""
+    if " ".join(line).strip() != str(count):
+        raise DataError(
+            f"{path}, line 1: {' '.join(line)!r} should be the number of pictures below it, but there are {count}; get "
+            f"the table again from the authors' page (or, where rows were left out on purpose, write {count} there)"
+        )
 
 
 def read_rows(path: Path) -> list[list[str]]:
@@ -241,7 +264,10 @@ def read_rows(path: Path) -> list[list[str]]:
 
 
 def write_cache(folder: Path, split: str, size: int, crop: int, target: Path, source: str) -> None:
-    """Reads the split's pictures into ``target``; it appears whole or not at all."""
+    """Reads the split's pictures into ``target``; it appears whole or not at all.
+
+    What a killed process left of the same cache goes before.
+    """
     check_tables(folder)
     data = official_reader(folder, split)
     names = [name for name in data.attr_names if name]  # the official header ends in a space
@@ -309,6 +335,10 @@ def _make_room(folder: Path, target: Path, needed: int) -> None:
             f"celeba to {folder.absolute()}, and give it as --root; the cache comes to lie there (in Python: "
             f"celeba(..., cache=FOLDER))"
         ) from error
+    for part in target.parent.glob(f"{target.name}.*.tmp"):  # gigabytes, where its process was killed
+        pid = part.name.removeprefix(f"{target.name}.").removesuffix(".tmp")
+        if pid.isdecimal() and not _is_running(int(pid)):
+            shutil.rmtree(part, ignore_errors=True)
     free = shutil.disk_usage(target.parent).free
     if needed > free:
         raise OSError(
@@ -316,6 +346,19 @@ def _make_room(folder: Path, target: Path, needed: int) -> None:
             f"the cache {target} needs {needed / 1e9:.1f} GB ({needed:,} bytes), but only {free / 1e9:.1f} GB are "
             f"free: {_larger_disk(target)}",
         )
+
+
+def _is_running(pid: int) -> bool:
+    """Whether there is such a process on this machine; where that cannot be asked, yes."""
+    if os.name != "posix":  # on Windows the question would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # somebody else's; no number of a process
+        pass
+    return True
 
 
 def _larger_disk(target: Path) -> str:

@@ -155,7 +155,12 @@ def folder(
 
 
 def find_table(path: Path) -> Path:
-    tables = sorted(path.glob("*.csv"))
+    """The only .csv in a folder; like the images', its suffix may be in capitals.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
+    tables = sorted(file for file in path.iterdir() if file.suffix.lower() == ".csv")
     if not tables:
         raise DataError(
             f"the folder {path} has no table of attributes (.csv): write one as docs/photographs.md shows"
@@ -169,7 +174,12 @@ def find_table(path: Path) -> Path:
 
 
 def read_table(table: Path) -> tuple[tuple[str, ...], dict[str, dict[str, float]], FolderReport]:
-    """The attributes' names, a dict of 0/1 labels per file, and a report of the rows that were skipped."""
+    """The attributes' names, a dict of 0/1 labels per file, and a report of the rows that were skipped.
+
+    Raises:
+        DataError: the file cannot be read, is no CSV in UTF-8, names no attribute or one twice, or uses both codes for
+            an absent one.
+    """
     try:
         text = _composed(table.read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -49,7 +49,8 @@ class Leaderboard:
 
     Raises:
         KeyError: if `by` is no metric.
-        ValueError: if there are no entries, or two editors were examined on different people.
+        ValueError: if there are no entries, a file holds no scores, or two editors were examined on different people.
+        FileNotFoundError: if an entry is no file.
     """
 
     def __init__(
@@ -66,6 +67,10 @@ class Leaderboard:
             raise ValueError("a leaderboard needs at least one editor's scores")
         self.scores: dict[str, Scores] = {}
         for name, entry in named:
+            if not isinstance(entry, Scores) and not Path(entry).is_file():
+                raise FileNotFoundError(
+                    f"there is no file {entry}: give scores, or a file that `fedit evaluate NAME --json FILE` wrote"
+                )
             scores = entry if isinstance(entry, Scores) else Scores.from_json(entry)
             name = scores.name if name is None else name
             while name in self.scores:

@@ -304,9 +304,7 @@ class Fader(Game):
 
     def _check(self, batch: Batch) -> Batch:
         if len(batch.images) < 2:
-            raise ValueError(
-                "a batch of one face: batch norm compares faces, take a batch_size of 2 or more"
-            )
+            raise ValueError("a batch of one face: batch norm compares faces, take a batch_size of 2 or more")
         return check_batch(batch, self.attributes, self.size)
 
     def inference_networks(self) -> dict[str, nn.Module]:

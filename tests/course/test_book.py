@@ -236,6 +236,8 @@ def test_what_cannot_be_shown_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"01_first\.ipynb shows lost\.png"):
         book.build(tmp_path, tmp_path / "b", report=lambda line: None)
     assert not (tmp_path / "b").exists(), "nothing is written before all is rendered"
+    with pytest.raises(OSError, match=r"README\.md is a file: name a folder"):
+        book.build(tmp_path, tmp_path / "README.md", report=lambda line: None)
 
 
 def test_a_live_widget_is_replaced_by_its_picture_or_by_a_word(tmp_path: Path) -> None:

@@ -157,7 +157,9 @@ def test_a_variant_never_overwrites_the_courses_own(tmp_path, to):
     solution.write_text("an answer")
     with pytest.raises(ValueError, match=r"the course's own.*(another folder|another one) for a variant"):
         exercises.build_variant(tmp_path, tmp_path / to, seed=1)
-    assert solution.read_text() == "an answer"
+    with pytest.raises(ValueError, match=r"the course's own.*(another folder|another one) for nbgrader"):
+        exercises.build_nbgrader(tmp_path, tmp_path / to)  # git would take the answers in
+    assert solution.read_text() == "an answer" and len(list(tmp_path.rglob("*"))) == 3
 
 
 def test_a_variant_puts_aside_what_was_worked_in(tmp_path):

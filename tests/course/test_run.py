@@ -173,6 +173,13 @@ def test_a_device_that_is_not_there_is_named_before_anything_runs(tmp_path: Path
     assert not (tmp_path / "build").exists()
 
 
+def test_a_file_in_the_place_of_the_output_is_named(tmp_path: Path) -> None:
+    notebook(tmp_path, "0_start/01_one.ipynb", "1")
+    (tmp_path / "build").touch()
+    with pytest.raises(OSError, match="build is a file: name a folder"):
+        course(tmp_path, seed=1)
+
+
 def test_an_unknown_parameter_is_named_with_the_known_before_anything_runs(tmp_path: Path) -> None:
     notebook(tmp_path, "0_start/01_one.ipynb", "1")
     with pytest.raises(
@@ -196,6 +203,22 @@ def test_a_notebook_is_found_by_path_series_or_name(tmp_path: Path) -> None:
         ValueError, match="no notebook or series 'stargan'; the series are: 0_start, 3_attgan"
     ):
         run.find_notebooks(tmp_path, ["stargan"])
+
+
+def test_the_courses_root_means_its_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = notebook(tmp_path, "0_start/01_one.ipynb", "1")
+    two = notebook(tmp_path, "3_attgan/01_two.ipynb", "1")
+    for other in ("solutions/0_start", ".venv/share", "build/course", "notebooks/3_attgan/.old"):
+        notebook(tmp_path, f"../{other}/03_other.ipynb", "1")
+    monkeypatch.chdir(tmp_path)
+    for name in (".", "..", "notebooks", str(tmp_path)):
+        assert run.find_notebooks(tmp_path, [name]) == [one, two], name
+    assert [p.name for p in run.find_notebooks(tmp_path, ["solutions"])] == ["03_other.ipynb"]
+    monkeypatch.chdir(two.parent)
+    assert run.find_notebooks(tmp_path, ["."]) == [two], "seen from the current folder"
+    for name in ("", " "):
+        with pytest.raises(ValueError, match=r"name of a notebook is empty: name one, .* 0_start, 3_attgan"):
+            run.find_notebooks(tmp_path, [name])
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])

@@ -4,6 +4,8 @@ import errno
 import importlib
 import os
 import shutil
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -164,6 +166,19 @@ def damage(folder, how):
         edit(folder / "list_bbox_celeba.txt", 12, lambda line: line + "\n")
     elif how == "space at the end":
         edit(partition, 4, lambda line: line + " ")
+    elif how == "attribute twice":
+        edit(attributes, 2, lambda line: line.replace("Young", "Male"))
+    elif how == "picture twice":
+        for path in folder.glob("*.txt"):
+            path.write_text(path.read_text().replace("000009", "000004"))
+    elif how == "cut off":
+        for path in folder.glob("*.txt"):
+            lines = path.read_text().splitlines()
+            path.write_text("\n".join(line for line in lines if not "000006" < line < "000011") + "\n")
+    elif how == "other count":
+        edit(attributes, 1, lambda line: "99")
+    elif how == "other count of boxes":
+        edit(folder / "list_bbox_celeba.txt", 1, lambda line: "99")
     elif how == "binary table":
         attributes.write_bytes(b"\xff\xfe\x00\x01" * 40)
     elif how == "truncated picture":
@@ -203,6 +218,17 @@ def damage(folder, how):
         ("half a point", r"list_landmarks_align_celeba\.txt, line 5: '3\.5' is no whole number"),
         ("empty line", r"list_bbox_celeba\.txt, line 13 is empty: take the line out"),
         ("space at the end", r"list_eval_partition\.txt, line 4 ends in a space: take it out"),
+        (
+            "attribute twice",
+            r"list_attr_celeba\.txt, line 2 names the attribute Male twice; get the table again",
+        ),
+        ("picture twice", r"list_attr_celeba\.txt, line 11: 000004\.jpg has line 6 already; get the table"),
+        (
+            "cut off",
+            r"list_attr_celeba\.txt, line 1: '10' should be .*, but there are 5; get the table .*write 5 there",
+        ),
+        ("other count", r"list_attr_celeba\.txt, line 1: '99' should be .*, but there are 10; get the table"),
+        ("other count of boxes", r"list_bbox_celeba\.txt, line 1: '99' should be .*, but there are 10"),
         ("binary table", r"list_attr_celeba\.txt is not a text file"),
         ("truncated picture", r"000004\.jpg does not decode"),
         ("no picture", r"000003\.jpg does not decode"),
@@ -300,6 +326,18 @@ def test_where_no_cache_can_be_written_the_way_out_is_told(tree, reads):
     (tree / "own").mkdir()
     (tree / "own/celeba").symlink_to(tree / "celeba")  # what the message says
     assert len(celeba(tree / "own", "train", size=16)) == 6 and (tree / "own/cache").is_dir()
+
+
+def test_what_a_killed_process_left_of_a_cache_goes(tree):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    cache, name = tree / "cache", "celeba-train-16-crop170"
+    others = {f"{name}.{os.getppid()}.tmp", f"{name}.mine.tmp", f"{name}0.{ended.pid}.tmp"}
+    for part in {f"{name}.{ended.pid}.tmp", *others}:
+        (cache / part).mkdir(parents=True)
+        (cache / part / "images.npy").write_bytes(b"half")
+    celeba(tree, "train", size=16)
+    assert {path.name for path in cache.iterdir()} == {name, *others}
 
 
 def test_arguments(tree):

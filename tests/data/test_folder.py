@@ -201,6 +201,12 @@ def test_useless_tables(photos, text, message):
         folder(photos[0])
 
 
+def test_a_table_may_end_in_capitals(photos):
+    path, _ = photos
+    (path / "attributes.csv").rename(path / "T.CSV")
+    assert len(folder(path, size=8)) == 6
+
+
 def test_what_is_missing_is_named(photos, tmp_path):
     path, _ = photos
     with pytest.raises(DataError, match="there is no folder"):

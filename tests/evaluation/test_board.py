@@ -77,6 +77,8 @@ def test_scores_from_files_and_two_of_one_name(pair, tmp_path):
     pair[0].to_json(tmp_path / "weak.json")
     board = leaderboard([tmp_path / "weak.json", pair[0]])
     assert sorted(board.order) == ["Weak", "Weak'"]
+    with pytest.raises(FileNotFoundError, match=r"no file nix\.json: give scores, or .* --json FILE"):
+        leaderboard(["nix.json"])
 
 
 def test_a_board_of_many_editors_fits_a_terminal():
