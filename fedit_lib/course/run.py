@@ -109,12 +109,17 @@ def run(
     as long as the notebook's code, the series' assets, the parameters and the library are what they were.
 
     Raises:
-        ValueError: a notebook does not have one of the parameters, or this machine not the device that they name
-            (before anything runs).
+        ValueError: a notebook does not have one of the parameters, this machine not the device that they name, or
+            ``out`` lies among the course's own notebooks (before anything runs).
         OSError: ``out`` cannot be a folder.
     """
     from fedit_lib.training.support import check_device
 
+    for name in ("notebooks", "solutions", "exercises"):
+        if Path(out).resolve().is_relative_to((root / name).resolve()):
+            raise ValueError(
+                f"{name}/ holds the course's own, which executed copies would replace: give another folder"
+            )
     check_writable(out, folder=True)
     for notebook in notebooks:
         check_parameters(notebook, parameters)

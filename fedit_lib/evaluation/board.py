@@ -42,7 +42,7 @@ class Leaderboard:
     """Editors in order of one metric, best first; those that do not have it come last.
 
     Args:
-        entries: `Scores`, in any order; files that `Scores.to_json` wrote; or a dict of name -> either.
+        entries: `Scores`, in any order; files that `Scores.to_json` wrote; or a dict of name -> either. Or one alone.
         by: metric to sort by.
         common: average over the attributes that all editors share (an editor with easy attributes alone would lead);
             where they share none, or `common` is False, each over its own.
@@ -60,6 +60,8 @@ class Leaderboard:
         common: bool = True,
     ) -> None:
         check_metric(by)
+        if isinstance(entries, Scores | str | Path):  # one alone
+            entries = [entries]
         named = (
             list(entries.items()) if isinstance(entries, Mapping) else [(None, entry) for entry in entries]
         )

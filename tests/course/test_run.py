@@ -180,6 +180,15 @@ def test_a_file_in_the_place_of_the_output_is_named(tmp_path: Path) -> None:
         course(tmp_path, seed=1)
 
 
+@pytest.mark.parametrize("name", ["notebooks", "solutions/0_start"])
+def test_executed_copies_never_replace_the_courses_own(tmp_path: Path, name: str) -> None:
+    one = notebook(tmp_path, "0_start/01_one.ipynb", "1")
+    before = one.read_bytes()
+    with pytest.raises(ValueError, match=r"/ holds the course's own.*another folder"):
+        run.run([one], {}, root=tmp_path, out=tmp_path / name)
+    assert one.read_bytes() == before and not (tmp_path / "solutions").exists()
+
+
 def test_an_unknown_parameter_is_named_with_the_known_before_anything_runs(tmp_path: Path) -> None:
     notebook(tmp_path, "0_start/01_one.ipynb", "1")
     with pytest.raises(

@@ -77,6 +77,12 @@ def test_scores_from_files_and_two_of_one_name(pair, tmp_path):
     pair[0].to_json(tmp_path / "weak.json")
     board = leaderboard([tmp_path / "weak.json", pair[0]])
     assert sorted(board.order) == ["Weak", "Weak'"]
+    assert (
+        leaderboard(tmp_path / "weak.json").order
+        == leaderboard(str(tmp_path / "weak.json")).order
+        == ["Weak"]
+    )
+    assert leaderboard(pair[1]).order == ["Strong"]
     with pytest.raises(FileNotFoundError, match=r"no file nix\.json: give scores, or .* --json FILE"):
         leaderboard(["nix.json"])
 
