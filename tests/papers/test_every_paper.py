@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
+import fedit_lib
 from fedit_lib.data import procedural
 from fedit_lib.papers import PAPERS, paper
 from fedit_lib.training import Game, Profile, fit
@@ -22,6 +25,7 @@ OTHER = {
     "aggan": {"r": 0.3, "attention_guided": False},
     "s2fgan": {"frozen_w": True, "rec": 3.0},
 }
+RECEIPTS = sorted((Path(fedit_lib.__file__).parent / "weights").glob("*.json"))
 each_paper = pytest.mark.parametrize("name", PAPERS)
 
 
@@ -94,3 +98,22 @@ def test_the_smoke_profile_trains_and_its_average_edits(name, tmp_path):
     edited = editor.edit(images, labels, 1 - labels)
     assert edited.shape == images.shape and edited.isfinite().all() and edited.abs().max() <= 1
     assert not torch.equal(edited, editor.edit(images, labels, labels))
+
+
+@pytest.mark.parametrize(
+    "receipt", [r for r in RECEIPTS if "oracle" not in r.stem], ids=lambda path: path.stem
+)
+def test_what_ships_is_of_the_laptop_profile_or_says_where_not(receipt):
+    """Who trains by the profile must know whether that gives the weights that ship."""
+    whole = json.loads(receipt.read_text(encoding="utf-8"))
+    module = paper(whole["paper"])
+    for run in (whole.get("runs") or {"": whole}).values():
+        options = {"variant": run["config"]["variant"]} if "variant" in run["config"] else {}
+        game = module.build("laptop", attributes=run["config"]["attributes"], **options)
+        profile = json.loads(json.dumps(game.config()))
+        assert set(run["config"]) == set(profile)
+        other = {name for name in profile if profile[name] != run["config"][name]}
+        assert all(f"-o {name}=" in run["command"] for name in other), other
+        assert not other or run.get("note"), f"{other} differ: a note says why"
+        rounds = module.PROFILES["laptop"].steps
+        assert run["steps"] == rounds or f"--steps {run['steps']}" in run["command"] or run.get("note")
