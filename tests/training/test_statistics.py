@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from training_toy import ToyGame, same, toy_faces
 
-from fedit_lib.training import fit, measure_statistics
+from fedit_lib.training import Player, fit, measure_statistics
 from fedit_lib.training.statistics import batch_norms
 
 
@@ -77,3 +77,17 @@ def test_measuring_does_not_change_the_training():
             checkpoint_every=every,
         )
     assert same(*games)
+
+
+def test_without_an_average_there_is_nothing_to_rehearse():
+    class Plain(Shifting):
+        ema_decay = None
+
+    game, drawn = Plain(), []
+    fit(game, toy_faces(), steps=2, batch_size=4, device="cpu", progress=False)
+    game.settle(lambda: drawn.append(1))
+    assert not drawn
+
+
+def test_a_player_slows_down_with_the_game_unless_it_says_otherwise():
+    assert not Player("critic", (nn.Linear(1, 1),), lambda batch: {}, lr=1.0).steady
