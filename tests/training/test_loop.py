@@ -395,8 +395,9 @@ def test_keep_best_keeps_the_highest_number(tmp_path):
     assert all(torch.equal(seen[4][k], v) for k, v in fresh.generator.state_dict().items())
     with pytest.raises(ValueError, match="keep_best is 'accuracy', but the validation gives score"):
         train(ToyGame(), 2, tmp_path / "other", **(options | {"keep_best": "accuracy"}))
-    with pytest.raises(ValueError, match="keep_best needs validate"):
-        train(ToyGame(), 2, keep_best="score")
+    for half in ({}, {"validate": options["validate"]}, {"out": tmp_path / "none"}):
+        with pytest.raises(ValueError, match=r"keep_best needs validate.*and out"):
+            train(ToyGame(), 2, keep_best="score", **half)
     with pytest.raises(CheckpointError, match="belongs to another game"):
         load_best(tmp_path, ToyGame(width=3))
     with pytest.raises(CheckpointError, match="there is no"):
