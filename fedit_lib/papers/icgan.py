@@ -382,13 +382,15 @@ def search_z(
     """argmin_z ||G(z, y) - x||^2, from z (B, z_dim) on, by `steps` of Adam: images x (B, 3, S, S), y (B, n) as -1/+1.
 
     What no encoder needs and no edit waits for: the best that this generator can do for these faces, or near it. An
-    addition of this course. Neither z nor the generator is changed; a new z comes back, detached.
+    addition of this course. Neither z nor the generator is changed; a new z comes back, detached. The generator should
+    be in eval mode: while it trains, its batch norms take every step's pictures into their statistics.
     """
     z = z.detach().clone().requires_grad_()
     optimiser = torch.optim.Adam([z], lr)
-    for _ in range(steps):
-        (z.grad,) = torch.autograd.grad(F.mse_loss(generator(z, y), x), z)
-        optimiser.step()
+    with torch.enable_grad():  # also where the caller evaluates, under no_grad
+        for _ in range(steps):
+            (z.grad,) = torch.autograd.grad(F.mse_loss(generator(z, y), x), z)
+            optimiser.step()
     return z.detach()
 
 
@@ -513,6 +515,13 @@ class IcGAN(CGAN):
         """L_ez + L_ey, for "sng": its one network learns both at once."""
         return {**self.encoder_z_loss(batch), **self.encoder_y_loss(batch)}
 
+    def _check(self, batch: Batch) -> Batch:
+        if len(batch.images) < 2:  # said in the first round, and not when the cGAN is done
+            raise ValueError(
+                "a batch of one face: the encoders' batch norm compares faces, take a batch_size of 2 or more"
+            )
+        return super()._check(batch)
+
     def lr_scale(self, progress: float) -> float:
         """1, and a tenth after `lr_drop` of the phase."""
         within = (
@@ -608,24 +617,40 @@ class IcGANEditor(Editor):
         return self.networks["generator"](self.networks["encoders"].z(images), label_code(target))
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """E_z(x) and E_y(x) of images (B, 3, size, size) in [-1, 1]: z (B, z_dim) and y (B, n) near -1 or 1."""
+        """E_z(x) and E_y(x) of images (B, 3, size, size) in [-1, 1]: z (B, z_dim) and y (B, n) near -1 or 1.
+
+        Raises ValueError for another shape, range or dtype, TypeError for what is no tensor.
+        """
         check_images(images, self.size)
         encoders = self.networks["encoders"]
         both = self._in_chunks(lambda x: torch.cat(encoders(x), dim=1), images.float())
         return both[:, : encoders.z_dim], both[:, encoders.z_dim :]
 
     def decode(self, z: Tensor, y: Tensor) -> Tensor:
-        """G(z, y): z (B, z_dim), y (B, n) as -1/+1 or between -> images (B, 3, size, size) in [-1, 1]."""
+        """G(z, y): z (B, z_dim), y (B, n) as -1/+1 or between -> images (B, 3, size, size) in [-1, 1].
+
+        Raises ValueError for another shape or an empty batch, TypeError for what is no tensor.
+        """
         z_dim = self.networks["generator"].z_dim
+        for name, given in (("z", z), ("y", y)):
+            if not isinstance(given, Tensor):
+                raise TypeError(
+                    f"{name} must be a torch tensor, not {type(given).__name__}: torch.as_tensor(...) makes one"
+                )
         if z.ndim != 2 or z.shape[1] != z_dim or y.shape != (len(z), len(self.attributes)):
             raise ValueError(
                 f"z and y have shapes {tuple(z.shape)} and {tuple(y.shape)}, expected (B, {z_dim}) and "
                 f"(B, {len(self.attributes)})"
             )
+        if not len(z):
+            raise ValueError("z and y are an empty batch: there is nothing to draw")
         return self._in_chunks(self.networks["generator"], z.float(), y.float())
 
     def sample(self, labels: Tensor, seed: int = 0) -> Tensor:
-        """New people with these attributes (B, n), 0 to 1; z is drawn from `seed`. Images (B, 3, size, size)."""
+        """New people with these attributes (B, n), 0 to 1; z is drawn from `seed`. Images (B, 3, size, size).
+
+        Raises ValueError for an empty batch or labels of another shape, range or dtype, TypeError for no tensor.
+        """
         check_labels(labels, self.attributes, len(labels))
         random = torch.Generator().manual_seed(seed)
         z = torch.randn(len(labels), self.networks["generator"].z_dim, generator=random)

@@ -306,6 +306,16 @@ def test_a_batch_that_does_not_fit():
         small().encoder_y_loss(faces(size=64))
 
 
+@pytest.mark.parametrize("kind", ENCODERS)
+def test_a_batch_of_one_face_is_refused_before_the_cgan_is_trained(kind, people):
+    game = small(encoders=kind)
+    rounds = []
+    game.after_round = lambda r, b: rounds.append(r)
+    with pytest.raises(ValueError, match=r"a batch of one face.*batch_size of 2 or more"):
+        fit(game, people, steps=4, batch_size=1, device="cpu", progress=False)
+    assert not rounds
+
+
 # ------------------------------------------------------------------------------------------ the training
 
 
@@ -468,6 +478,20 @@ def test_sampling(ready):
         editor.sample(labels[:, :2])
     with pytest.raises(ValueError, match=r"expected \(B, 100\)"):
         editor.decode(torch.randn(2, 99), torch.ones(2, 3))
+    with pytest.raises(ValueError, match="empty batch"):
+        editor.sample(labels[:0])
+    with pytest.raises(TypeError, match="y must be a torch tensor, not list"):
+        editor.decode(torch.randn(1, 100), [[1.0, 1.0, 1.0]])
+
+
+def test_a_z_is_searched_for_under_no_grad_too(ready):
+    _, game = ready
+    x, a = faces(2)
+    y, z = 2 * a - 1, torch.zeros(2, 100)
+    found = icgan.search_z(game.generator, x, y, z, steps=2)
+    with torch.no_grad():
+        assert torch.equal(icgan.search_z(game.generator, x, y, z, steps=2), found)
+    assert not found.requires_grad and not torch.equal(found, z) and (z == 0).all()
 
 
 def test_a_generated_set(ready):
