@@ -504,7 +504,7 @@ class AGGANEditor(InTurnEditor):
 
         Arguments and result as in `edit`. This, and no edit to its own labels, shows what the networks can redraw.
         """
-        images, labels, _ = self._check(images, labels, labels.float())
+        images, labels, _ = self._check(images, labels, labels)
         return self._in_chunks(self._cycle, images, labels)
 
     def _turn(
@@ -542,9 +542,15 @@ def editor(networks: Mapping[str, Weights], receipt: Mapping[str, Any], device: 
 
     Of one run: {"to_y": ..., "to_x": ...} and at least {"config": game.config()}. Of several, as `fedit export` joins
     them: {"Eyeglasses.to_y": ..., "Eyeglasses.to_x": ..., ...} and {"runs": {"Eyeglasses": {"config": ...}, ...}}.
+    Raises ValueError for runs of which some have a mask and some have none.
     """
     runs = runs_of(networks, receipt)
     first = next(iter(runs.values()))[0]
+    if any(config["mask"] != first["mask"] for config, _ in runs.values()):
+        kinds = ", ".join(
+            f"{name} {'with' if c['mask'] else 'without'} a mask" for name, (c, _) in runs.items()
+        )
+        raise ValueError(f"an editor paints with a mask or without, not {kinds}: join runs of one kind")
     return AGGANEditor(
         {
             f"{attribute}.{way}": loaded(Generator(config["width"], config["blocks"]), given[way])

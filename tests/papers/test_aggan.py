@@ -598,6 +598,21 @@ def test_arguments_are_checked(two, batch, method):
         getattr(two, method)(x, labels, labels + 3)
     with pytest.raises(ValueError):
         two.reconstruct(x, labels[:, :1])
+    with pytest.raises(TypeError, match="labels must be a torch tensor, not list"):
+        two.reconstruct(x, labels.tolist())
+    with pytest.raises(ValueError, match=r"labels must be floats.*int64"):
+        two.reconstruct(x, labels.long())
+
+
+def test_runs_with_and_without_a_mask_are_not_joined():
+    """The content of a generator without a mask is the picture; its fourth channel was never taught to be one."""
+    networks, runs = {}, {}
+    for name, options in ((NAME, {}), ("Smiling", {"attention_guided": False, "mask": False})):
+        game = aggan.build("smoke", [name], **options)
+        networks |= {f"{name}.{way}": network for way, network in game.inference_networks().items()}
+        runs[name] = {"config": game.config()}
+    with pytest.raises(ValueError, match="Eyeglasses with a mask, Smiling without a mask"):
+        aggan.editor(networks, {"runs": runs})
 
 
 def test_the_weights_are_a_copy(batch):
