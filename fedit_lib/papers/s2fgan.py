@@ -920,10 +920,15 @@ class Sketched(FaceSet):
 def arrange(faces: FaceSet, sketches: Tensor | None = None, skills: Sequence[str] = world.SKILLS) -> Sketched:
     """The faces with a sketch each of every skill, drawn once, as this game wants them.
 
-    sketches: uint8 (N, k, S, S) for photographs, whose sketches the face world cannot draw. Raises ValueError if there
-    are none and the faces are not the face world's.
+    sketches: uint8 (N, k, S, S) for photographs, whose sketches the face world cannot draw. skills: one or more of
+    `faces.SKILLS`. Raises ValueError if there are none and the faces are not the face world's, or there are no faces.
     """
     if sketches is None:
+        skills = (skills,) if isinstance(skills, str) else tuple(skills)
+        if not skills or not len(faces):
+            raise ValueError(
+                f"nothing to draw: {len(faces)} faces of {faces.name}, {len(skills)} skills; take at least one of each"
+            )
         if faces.people is None:
             raise ValueError(
                 f"{faces.name} are not the face world's people, whose sketches it could draw: give sketches="
@@ -1042,7 +1047,11 @@ def build(
     """
     settings = PROFILES.get(profile) if isinstance(profile, str) else profile
     if settings is not None and settings.options:  # a course size; the paper's has none
-        overrides = LAPTOP_OF.get(overrides.get("variant", "dis"), {}) | overrides
+        options = settings.options
+        own = LAPTOP_OF.get(overrides.get("variant", options.get("variant", "dis")), {})
+        # what somebody's own profile says otherwise than LAPTOP stands
+        same = {k: v for k, v in own.items() if options.get(k, LAPTOP.get(k)) == LAPTOP.get(k)}
+        overrides = same | overrides
     return build_game(S2FGAN, PROFILES, profile, ATTRIBUTES if attributes is None else attributes, overrides)
 
 
@@ -1121,24 +1130,34 @@ class S2FGANEditor(Editor):
     # -- codes
 
     def reading(self, codes: Tensor) -> Tensor:
-        """What W reads from codes (B, style), as strengths (B, n) in [0, 1]."""
+        """What W reads from codes (B, style), as strengths (B, n) in [0, 1].
+
+        Raises ValueError for codes of another shape, TypeError for what is no tensor.
+        """
+        codes = self._check_codes(codes)
         return self._in_chunks(lambda r: (self.networks["mapping"].read(r) + 1).div(2).clamp(0, 1), codes)
 
     def intensities_for(self, codes: Tensor, target: Tensor) -> Tensor:
         """What brings codes (B, style) to the target, strengths (B, n): a = step (target - reading), for `draw`.
 
         The reading is not clamped here, so that from wherever the code is the target is reached. Returns (B, n).
-        Raises TypeError or ValueError for a target of another shape, range or dtype.
+        Raises TypeError or ValueError for codes of another shape or a target of another shape, range or dtype.
         """
+        codes = self._check_codes(codes)
         check_target(target, self.attributes, len(codes))
         return self._in_chunks(self._towards, codes, target.to(codes))
 
     def draw(self, codes: Tensor, a: Tensor) -> Tensor:
         """D(M(r, a)): codes (B, style), intensities (B, n) -> faces (B, 3, size, size) in [-1, 1]. The paper's slider.
 
-        Intensities are what the paper shows, -4 to 4; `step` of them are one strength. Raises ValueError unless a has
-        a row a code and a column an attribute.
+        Intensities are what the paper shows, -4 to 4; `step` of them are one strength. Raises ValueError for codes of
+        another shape, or unless a has a row a code and a column an attribute; TypeError for what is no tensor.
         """
+        codes = self._check_codes(codes)
+        if not isinstance(a, Tensor):
+            raise TypeError(
+                f"intensities must be a torch tensor, not {type(a).__name__}: torch.as_tensor(...) makes one"
+            )
         if a.shape != (len(codes), len(self.attributes)):
             raise ValueError(
                 f"intensities have shape {tuple(a.shape)}, expected ({len(codes)}, {len(self.attributes)}): a row a "
@@ -1158,7 +1177,7 @@ class S2FGANEditor(Editor):
                 f"directions have shape {tuple(w.shape)}, expected {(n, style)}: a row an attribute"
             )
         mapping = OrthogonalMapping(n, style, frozen=True)
-        mapping.w.copy_(w)
+        mapping.w.copy_(w.detach())  # a game's W needs gradients; a buffer that did could not be copied
         return S2FGANEditor(
             {**self.networks, "mapping": mapping},
             self.step,
@@ -1177,6 +1196,16 @@ class S2FGANEditor(Editor):
 
     def _sketched(self, sketches: Tensor) -> Tensor:
         return self.networks["sketch"](sketches)
+
+    def _check_codes(self, codes: Tensor) -> Tensor:
+        style = self.networks["mapping"].w.shape[1]
+        if not isinstance(codes, Tensor):
+            raise TypeError(f"codes must be a torch tensor, as `code` gives it, not {type(codes).__name__}")
+        if codes.ndim != 2 or codes.shape[1] != style or not len(codes):
+            raise ValueError(
+                f"codes have shape {tuple(codes.shape)}, expected (B, {style}), a row a face: for one write codes[None]"
+            )
+        return codes.float()
 
     def _check_sketches(self, sketches: Tensor) -> Tensor:
         return check_images(sketches, self.size, channels=1, name="sketches").float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import os
 import signal
@@ -602,6 +603,11 @@ def test_sketches_are_the_face_worlds():
         expected = world.to_uint8(world.sketch(data.people, 32, skill))[:, 0]
         assert torch.equal(data.sketches[:, k], expected)
     assert arrange(data, skills=["clean"]).sketches.shape[1] == 1
+    assert torch.equal(arrange(data, skills="poor").sketches[:, 0], data.sketches[:, 2])
+    with pytest.raises(ValueError, match=r"3 faces of .* 0 skills"):
+        arrange(data, skills=[])
+    with pytest.raises(ValueError, match="nothing to draw: 0 faces"):
+        arrange(data[:0])
     assert data.to("cpu") is data and data.name == procedural(3, 32, attributes=list(NAMES)).name
 
 
@@ -923,10 +929,31 @@ def test_what_an_editor_refuses(editor, people):
         editor.with_directions(torch.zeros(2, 5))
 
 
+def test_codes_that_are_none(editor):
+    target = torch.zeros(3, 2)
+    methods = (
+        editor.reading,
+        lambda codes: editor.draw(codes, target[: len(codes)]),
+        lambda codes: editor.intensities_for(codes, target[: len(codes)]),
+    )
+    codes = torch.randn(3, 32)
+    for method in methods:
+        for wrong in (codes[:, :5], codes[0], codes[:0]):
+            with pytest.raises(ValueError, match=r"codes have shape .*expected \(B, 32\)"):
+                method(wrong)
+        with pytest.raises(TypeError, match="codes must be a torch tensor"):
+            method(codes.tolist())
+        for dtype in (torch.float16, torch.float64):  # as they may have been stored
+            assert torch.equal(method(codes.to(dtype)), method(codes.to(dtype).float()))
+    with pytest.raises(TypeError, match="intensities must be a torch tensor, not list"):
+        editor.draw(codes, target.tolist())
+
+
 def test_other_directions(editor, people):
     images, labels = world.render(people, 32), people.labels(NAMES)
     w = torch.randn(2, 32)
-    other = editor.with_directions(w)
+    other = editor.with_directions(nn.Parameter(w))  # as a game's W is one
+    assert not copy.deepcopy(other).networks["mapping"].w.requires_grad
     assert torch.equal(other.directions(), w) and not torch.equal(editor.directions(), w)
     r = editor.code(images)
     assert torch.allclose(
@@ -967,6 +994,19 @@ def test_each_version_has_a_name_and_a_file(variant, tmp_path, monkeypatch):
     if variant == "dis":
         with pytest.raises(WeightsError, match="another version of S2FGAN than 'dec'"):
             papers.load_editor("s2fgan-dec", device="cpu", path=tmp_path / "s2fgan.safetensors")
+
+
+def test_what_a_profile_of_ones_own_says_stands():
+    laptop = s2fgan.PROFILES["laptop"]
+    with torch.device("meta"):
+        own = dataclasses.replace(laptop, options={**laptop.options, "attribute": 7.0, "ortho": 3.0})
+        config = s2fgan.build(own).config()
+        assert (config["attribute"], config["ortho"]) == (7.0, 3.0)
+        assert s2fgan.build(own, ortho=2.0).config()["ortho"] == 2.0
+        own = dataclasses.replace(laptop, options={**laptop.options, "variant": "dec", "edit": 5.0})
+        config = s2fgan.build(own).config()
+        assert {**config, "edit": 30.0} == s2fgan.build("laptop", variant="dec").config()
+        assert config["edit"] == 5.0 and config["lr"] == s2fgan.LAPTOP_OF["dec"]["lr"]
 
 
 def test_a_version_is_trained_by_its_name(tmp_path):
