@@ -31,10 +31,11 @@ class Residual(nn.Module):
 
 
 def feature_trunk(variant: str, width: int) -> nn.Sequential:
-    """(B, 3, S, S) -> (B, C * (S / 16)^2). Not pooled away: where a thing is says much about what it is.
+    """(B, 3, S, S) -> (B, 4 width (S / 16)^2). Not pooled away: where a thing is says much about what it is.
 
     variant: "a", a small residual network with batch normalisation; "b", plain strided convolutions with group
-    normalisation. Raises ValueError for another.
+    normalisation. width: channels of the first layer; of "b" a multiple of 8, its number of groups. Raises ValueError
+    for another.
     """
     if variant not in ("a", "b"):
         raise ValueError(f"no trunk {variant!r}; known variants: a, b")

@@ -431,6 +431,7 @@ def arrange(faces: FaceSet) -> Domains:
 # Smiling, a few pixels, was not: the masks shut while the discriminators could not yet tell smiles (the masks' mean
 # fell to 0.00001), and a shut sigmoid has no slope to open again by once they could. A longer first phase, `curriculum`
 # 0.4 instead of the paper's 0.05, did not help: they shut in it. So here the discriminators learn first (`warmup`).
+# (No log of these trials is kept.)
 # And the rate does not fall, for the average (EMA) does what a falling rate is for: 5_aggan/02 compares the two.
 LAPTOP = {
     "width": 12,

@@ -400,6 +400,7 @@ class AttGAN(Game):
 #   paper's weights but cls_g 60: -2.25; rec 30 (so that the classifier counts three times as much): -1.99;
 #   also lr 6e-4: -1.17; also two shortcuts and injections: -1.02, and 2 dB more on the reconstruction.
 # With these and cls_g 10, 2,500 rounds at 64 px changed 61% of what was asked and kept 98.5% of the rest: hence more.
+# (No log of these short trials is kept.)
 # One move of D to one of G looked best in such short trials, and was a trap: after 7,500 rounds at 64 px C was fooled
 # on nearly every fake (loss .03) while an independent classifier saw 64% of the wanted attributes, and more rounds did
 # not help. More moves of D did, up to .77. The rest was a difference between what is trained and what is asked for

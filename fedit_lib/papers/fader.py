@@ -325,6 +325,7 @@ def _right(logits: Tensor, labels: Tensor) -> Tensor:
 # the paper's 0.0001: the paper has 1.5 million rounds in which a whisper adds up, this run some thousands. The code
 # is small and the discriminator moves six times a round because reading is slow: on the frozen 4x4x192 codes of an
 # earlier run a fresh one was 64% right after 3,200 faces and 84% after 51,000, by which time an encoder has moved on.
+# (Of that trial no log is kept.)
 # For the same reason it keeps its rate in the last part, when the autoencoder's falls to a tenth; there lambda_E can
 # fall as well, to a fortieth here, and the pictures are better for it: notebook 2_fader/02 has the figures.
 LAPTOP = {

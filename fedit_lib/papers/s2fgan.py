@@ -61,8 +61,10 @@ Where the paper, the accounts and the released code disagree, and what is done h
 - Noise (StyleGAN2's) is not in the code's decoder; the text calls the decoder StyleGAN2's. Here: a switch, `injected`.
 - The perceptual loss feeds VGG pictures in [-1, 1] without ImageNet's normalisation, which VGG was trained with. Here:
   the features of the course's second oracle, which knows [-1, 1]; or any network, see `S2FGAN.see_with`. The first
-  oracle stays out of training, as it is the judge. Weights 1, 1/2, 1/4 ... from the deepest features up (pix2pixHD's).
+  oracle stays out of training, as it is the judge. Weights 1, 1/2, 1/4 ... from the deepest features up; in the code
+  1, 1/4, 1/8, 1/16, 1/32 (pix2pixHD's).
 - The code halves sketches and makes them black and white. Here: as they are drawn, at the photo's size.
+- In the code Adam has other betas for W and Q, (0.9, 0.999), and a weight decay of 0.0005. Here: as for all others.
 - R1 has a step of its own in the code, every 16th round; here it joins F's loss in that round, 16 times as heavy.
 - The code shows F augmented pictures (ADA), for want of photos. Not here: the face world does not run out.
 """
@@ -965,6 +967,7 @@ def arrange(faces: FaceSet, sketches: Tensor | None = None, skills: Sequence[str
 # M's products everything, ever larger: with the code's weight on Q S2F-DIS's ran away after 1,000 rounds of the game,
 # and with 4e-3 S2F-DEC's terms were in the thousands after 150. Hence the small domain, and S2F-DEC's lr.
 # S2F-DEC's E_i hears no labels: what ships began with the end of S2F-DIS's warm-up; from nothing it was not tried.
+# 6_s2fgan keeps the logs of the games from rounds 1,200 and 4,187; of the trials of cls, beta1, read and domain, none.
 LAPTOP = {
     "style": 128,
     "width": 16,

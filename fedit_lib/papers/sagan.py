@@ -186,8 +186,9 @@ class SaGAN(Game):
     weights of the classification on edits and on real faces; lambda_1: of the face after an edit and back; lambda_2: of
     the face with its own attribute; gp: of the gradient penalty. noise: standard deviation of the Gaussian
     noise on every picture whose attribute D is asked (an addition of this course, see `LAPTOP`).
-    mask: False leaves the SAN out, G = F_m. residual: True is the baseline, G = I + F_m clamped to [-1, 1], without a
-    mask, and with `sparsity` times the mean absolute residual of the edit.
+    mask: False leaves the SAN out, G = F_m. residual: True is the baseline, G = I + 2 F_m clamped to [-1, 1] (F_m ends
+    in a tanh, and black can become white), without a mask, and with `sparsity` times the mean absolute residual of the
+    edit.
     ema_decay: decay of the running average of the generator, or None. An addition of this course.
 
     Raises ValueError for several attributes (one model an attribute), or a size or number that cannot be.
@@ -383,7 +384,7 @@ class SaGAN(Game):
 # cls_g is three times the paper's, whose generator has far more rounds to hear a whisper. The attribute keeps its way
 # into the AMN (first_norm, see above). The critic learns three times as fast as the generator: after 800 moves alone it
 # saw .72 of Smiling at a rate of 3e-4 and under a noise of .3, .84 at 1e-3, .91 at 1e-3 and .15. Without noise the
-# generator fooled it at once, by patterns of a few grey levels.
+# generator fooled it at once, by patterns of a few grey levels. (No log of these trials is kept.)
 LAPTOP = {
     "width": 12,
     "san_width": 8,
