@@ -7,7 +7,7 @@ Writes beside this file
 - masks.csv and masks.jpg: the run called "paper", looked at now and then: a row a step (mask_ap, mask_iou, leakage,
   ...), a column a person; the last two rows are the true region and the face.
 
-The runs: "paper"; "no_own" (lambda_2 = 0); "no_mask" (G = F_m); "residual" (G = I + F_m, with an L1 penalty).
+The runs: "paper"; "no_own" (lambda_2 = 0); "no_mask" (G = F_m); "residual" (G = I + 2 F_m, clamped, L1 penalty).
 """
 
 from __future__ import annotations
