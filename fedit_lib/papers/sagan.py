@@ -24,8 +24,9 @@ Where the paper, the accounts and the codes disagree, and what is done here:
 - Accounts speak of softmax heads. For one binary attribute a sigmoid is what is meant.
 - The stride-2 convolutions are written "3x3" in some tables. The published 6.11 million parameters a network are those
   of 4x4 ones, down and up. Here: 4x4.
-- The critic gives a map of scores, one a patch. The codes from which this recipe descends (StarGAN) differentiate the
-  *sum* of the map in the gradient penalty, which ties the permitted slope to the number of patches. Here: the mean.
+- The critic gives a map of scores, one a patch. The codes from which this recipe descends (StarGAN, Choi et al., 2018)
+  differentiate the *sum* of the map in the gradient penalty, which ties the permitted slope to the number of patches.
+  Here: the mean.
 - An instance norm subtracts each channel's mean over the picture, and an attribute that enters as a constant channel
   *is* such a mean: after the first convolution and its norm it is left only near the border, where the zero padding
   makes it uneven. `first_norm=False` leaves the norm out of the first layer of the AMN; the paper keeps it.
