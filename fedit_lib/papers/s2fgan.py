@@ -62,7 +62,7 @@ Where the paper, the accounts and the released code disagree, and what is done h
 - The perceptual loss feeds VGG pictures in [-1, 1] without ImageNet's normalisation, which VGG was trained with. Here:
   the features of the course's second oracle, which knows [-1, 1]; or any network, see `S2FGAN.see_with`. The first
   oracle stays out of training, as it is the judge. Weights 1, 1/2, 1/4 ... from the deepest features up; in the code
-  1, 1/4, 1/8, 1/16, 1/32 (pix2pixHD's).
+  1, 1/4, 1/8, 1/16, 1/32 (pix2pixHD's, Wang et al., 2018).
 - The code halves sketches and makes them black and white. Here: as they are drawn, at the photo's size.
 - In the code Adam has other betas for W and Q, (0.9, 0.999), and a weight decay of 0.0005. Here: as for all others.
 - R1 has a step of its own in the code, every 16th round; here it joins F's loss in that round, 16 times as heavy.
@@ -608,6 +608,11 @@ class S2FGAN(Game):
             raise ValueError(f"lr_mul is {lr_mul}; it must be above 0")
         if noise and not cls:
             raise ValueError("noise is for what F's classifier is shown: it needs a weight cls above 0")
+        if semantic and sketch_last < 1 and sketch_last <= warmup:
+            raise ValueError(
+                f"sketch_last={sketch_last:g} is not after warmup={warmup:g}: the game between them would "
+                "never be played (sketch_last=1: no such part)"
+            )
         if warmup and not cls:
             raise ValueError("in the warm-up F learns nothing but to classify: it needs a weight cls above 0")
         check_range(
@@ -659,7 +664,10 @@ class S2FGAN(Game):
     # -- what it sees with
 
     def see_with(self, layers: nn.Sequential, imagenet: bool = False) -> None:
-        """Take the perceptual loss's features from this network, see `Eyes`; by default from the second oracle."""
+        """Take the perceptual loss's features from this network, see `Eyes`; by default from the second oracle.
+
+        A checkpoint does not hold the network: who resumes a training calls this again first.
+        """
         self._eyes = [Eyes(layers, self.size, imagenet)]
 
     def look(self, images: Tensor) -> list[Tensor]:

@@ -780,7 +780,7 @@ def test_sketches_may_sit_the_warm_up_out(variant):
     assert all(p.grad is None for n in (game.sketch_encoder, game.judge) for p in n.parameters())
     game.set_progress(0.5)
     assert of_sketches <= set(game.generator_loss(batch))
-    before = small(variant, warmup=1.0, sketch_waits=True, percept=0.0, ema_decay=0.9)
+    before = small(variant, warmup=1.0, sketch_last=1.0, sketch_waits=True, percept=0.0, ema_decay=0.9)
     start = copy.deepcopy(before.sketch_encoder.state_dict())
     play(before, 2)
     assert all(torch.equal(v, start[k]) for k, v in before.sketch_encoder.state_dict().items())
@@ -847,6 +847,13 @@ def test_reading_of_sketches_is_taught_where_it_is_asked_for():
 def test_a_warm_up_needs_something_to_learn():
     with pytest.raises(ValueError, match="cls"):
         small(warmup=0.5, cls=0.0, noise=0.0)
+
+
+def test_the_game_has_a_part_of_the_training():
+    for last in (0.3, 0.5):
+        with pytest.raises(ValueError, match=f"sketch_last={last} is not after warmup=0.5.*never be played"):
+            small(warmup=0.5, sketch_last=last)
+    small(warmup=0.5, sketch_last=0.3, semantic=False)  # has no such last part
 
 
 # ---------------------------------------------------------------------------------------------- the editor
