@@ -6,9 +6,9 @@ end; rows as `ROWS` says). With names only those are made, and the table keeps t
 
 - collapse: the faces' GAN with the first GAN's loss, no gradient penalty, and an optimiser that suits a classifier
   (rate 0.005, momentum 0.8).
-- entanglement: AttGAN on people as in life, where hardly a woman has a beard and half wear make-up; not independent
-  attributes. "life's habits" is how far an edit of Male moves eight other attributes the way they go with it in life,
-  beyond what the true edit does, in strengths.
+- entanglement: AttGAN on people as in life, where hardly a woman has a beard and half wear make-up, instead of
+  independent attributes. "life's habits" is how far an edit of Male moves eight other attributes the way they go with
+  it in life, beyond what the true edit does, in strengths.
 - identity: AttGAN without its reconstruction loss.
 - mask: AGGAN without pixel and cycle loss, which pay for leaving the picture alone.
 - latent: Fader Networks with lambda_E = 0, so that nothing keeps the attribute out of the code.
